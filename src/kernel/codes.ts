@@ -1,0 +1,271 @@
+/**
+ * The catalogue of faults. A code is stable and dotted; its row says what the engine does next (`kind`), what an HTTP
+ * caller sees (`status`) and what a person should do (`help`). A new throw needs a row here: `fairlead explain <code>`
+ * and the documentation are printed from this table.
+ */
+export type FaultKind =
+  | 'transient' // retried with backoff
+  | 'throttled' // waits as told, then retried; the whole connection cools down
+  | 'ambiguous' // it may have happened: verified, or repeated only under the same idempotency key
+  | 'credential' // refreshed once; if that fails the work is held and the owner asked
+  | 'conflict' // reloaded and decided again
+  | 'rejected' // stopped by a rule; a person decides
+  | 'invalid' // their input: answered with problem+json, or parked
+  | 'config' // refused at start-up, all problems at once
+  | 'cancelled' // not a failure
+  | 'bug' // ours: parked, never swallowed
+
+export type CodeRow = { readonly kind: FaultKind; readonly status: number; readonly help: string }
+
+const row = (kind: FaultKind, status: number, help: string): CodeRow => ({ kind, status, help })
+
+export const codes = {
+  // definitions and start-up
+  'config.invalid': row(
+    'config',
+    500,
+    'One or more definitions are wrong. Each problem names its path and the fix; nothing was started.',
+  ),
+  'config.option': row(
+    'config',
+    500,
+    'An option is unknown, contradictory or out of range. Remove it or correct its value.',
+  ),
+  'config.duplicate': row(
+    'config',
+    500,
+    'Two definitions share a name. Names are durable addresses: rename one of them.',
+  ),
+  'config.missing': row('config', 500, 'A definition refers to another that was not passed in `use`. Add it to `use`.'),
+  'config.duration': row(
+    'config',
+    500,
+    "A duration is written as a number and a unit: '250ms', '30s', '5m', '2h', '7d'.",
+  ),
+  'config.secret': row('config', 500, 'A secret cannot be read. Set the environment variable or file that it names.'),
+  'config.port': row('config', 500, 'The port is taken or not allowed. Stop the other program or pass another --port.'),
+  'config.module': row(
+    'config',
+    500,
+    'The file with your definitions cannot be loaded. Correct the path or the error in it.',
+  ),
+
+  // schema and input
+  'schema.invalid': row(
+    'invalid',
+    422,
+    'The data does not fit the schema. `issues` names each path; correct the sender or the schema.',
+  ),
+  'input.json': row('invalid', 400, 'The body is not valid JSON (RFC 8259) in UTF-8. Correct the sender.'),
+  'input.too_large': row(
+    'invalid',
+    413,
+    'The body is larger than the limit. Send less, or raise the limit of this definition.',
+  ),
+  'input.truncated': row('invalid', 400, 'The body ended before its announced length. Send it again.'),
+  'input.encoding': row(
+    'invalid',
+    415,
+    'The content coding is not accepted here. Send the body without Content-Encoding.',
+  ),
+  'input.media_type': row('invalid', 415, 'The content type is not accepted here.'),
+  'input.not_found': row('invalid', 404, 'Nothing is served at this path.'),
+  'input.method': row('invalid', 405, 'The path exists, the method is not allowed on it. See the Allow header.'),
+  'input.timeout': row('invalid', 408, 'The request did not arrive completely in time. Send it again.'),
+  'input.prototype': row(
+    'invalid',
+    400,
+    'The body contains a key that could reach a prototype (__proto__). Remove it.',
+  ),
+  'input.forbidden': row('invalid', 403, 'This operation is not allowed for this caller.'),
+
+  // webhooks in
+  'webhook.signature': row(
+    'invalid',
+    400,
+    'The signature does not match the raw body under any configured secret. Check the secret and that nothing re-encodes the body.',
+  ),
+  'webhook.stale': row(
+    'invalid',
+    400,
+    'The timestamp is further than the tolerance from our clock. Check both clocks; a replayed request also looks like this.',
+  ),
+  'webhook.header': row('invalid', 400, 'A header that the signature scheme requires is missing or malformed.'),
+  'webhook.event': row('invalid', 400, 'The body has no event id or type where this webhook expects one.'),
+  'webhook.unrouted': row(
+    'rejected',
+    422,
+    'No topic is declared for this event type. Add it to `deliver`, or set `otherwise` to store or ignore.',
+  ),
+
+  // the journal and its store
+  'store.open': row(
+    'config',
+    500,
+    'The store cannot be opened. Check that the path exists, is writable and is not a directory.',
+  ),
+  'store.corrupt': row(
+    'config',
+    500,
+    'The store file is damaged. Restore a backup, or run `.recover` of the sqlite3 shell on a copy; nothing was written.',
+  ),
+  'store.newer': row(
+    'config',
+    500,
+    'The store was written by a newer version. Run that version or newer; nothing was changed.',
+  ),
+  'store.foreign': row(
+    'config',
+    500,
+    'The file is a database of another program. Choose another path; nothing was changed.',
+  ),
+  'store.readonly': row(
+    'transient',
+    503,
+    'The store cannot be written. Check the rights of file and folder and that the disk is mounted writable.',
+  ),
+  'store.full': row(
+    'transient',
+    503,
+    'The disk is full. Free some space: new work is refused until then, accepted work is safe.',
+  ),
+  'store.busy': row('transient', 503, 'Another process held the write lock longer than the limit. It is retried.'),
+  'store.broken': row(
+    'transient',
+    503,
+    'A write could not be confirmed on disk. The store is closed and must be reopened; unconfirmed work was not acknowledged.',
+  ),
+  'store.closed': row('cancelled', 503, 'The store is closed: the app is stopping.'),
+  'store.sql': row(
+    'bug',
+    500,
+    'A statement of yours failed. The cause holds the message of the database; the transaction was rolled back.',
+  ),
+  'store.transaction': row(
+    'bug',
+    500,
+    'A transaction ran longer than its limit, or a call left the process inside it. Call first, then write.',
+  ),
+  'journal.full': row(
+    'throttled',
+    503,
+    'More is waiting to be written than the limit allows. Slow down; it is accepted again when the backlog has gone.',
+  ),
+  'journal.too_large': row(
+    'invalid',
+    413,
+    'The message is larger than the inline limit (1 MiB). Store the payload elsewhere and send a reference.',
+  ),
+  'journal.fenced': row(
+    'cancelled',
+    409,
+    'This worker lost its lease: another one owns the partition. Its late commit was refused.',
+  ),
+  'journal.missing': row('invalid', 404, 'No such message: retention removed it, or the position never existed.'),
+  'journal.conflict': row('conflict', 409, 'The key changed since it was read. Read it again and decide again.'),
+
+  // topics and subscriptions
+  'topic.unknown': row('invalid', 404, 'There is no topic of this name in the running definitions.'),
+  'subscription.unknown': row('invalid', 404, 'There is no subscription of this name in the running definitions.'),
+  'subscription.timeout': row(
+    'ambiguous',
+    504,
+    'The handler did not end within its time limit. Its effects may have happened.',
+  ),
+  'subscription.thrown': row(
+    'transient',
+    500,
+    'The handler threw something that is not a Fault. It is retried within its bounds, then parked.',
+  ),
+  'subscription.result': row('bug', 500, 'handleBatch must return nothing, or one result per message it was given.'),
+  'parked.state': row('invalid', 409, 'The parked message is not in a state that allows this.'),
+
+  // connections
+  'connection.unreachable': row('transient', 502, 'No connection could be made (refused, DNS, TLS): nothing was sent.'),
+  'connection.tls': row('transient', 502, 'The TLS handshake failed: certificate, name or version. Nothing was sent.'),
+  'connection.cut': row('ambiguous', 502, 'The connection ended after the request was sent: it may have happened.'),
+  'connection.timeout': row('ambiguous', 504, 'No complete answer within the time limit: it may have happened.'),
+  'connection.deadline': row(
+    'transient',
+    504,
+    'The deadline had passed before the request was sent. Nothing was sent.',
+  ),
+  'connection.throttled': row('throttled', 429, 'They asked us to slow down. The whole connection waits as told.'),
+  'connection.unavailable': row(
+    'transient',
+    503,
+    'They answered that they cannot serve now (408, 425, 502, 503, 504).',
+  ),
+  'connection.failed': row('ambiguous', 502, 'They answered 500: it may have happened.'),
+  'connection.credential': row(
+    'credential',
+    502,
+    'They refused our credential (401). Work is held until it is renewed.',
+  ),
+  'connection.forbidden': row(
+    'rejected',
+    502,
+    'They refused this action (403). Check scopes and rights of the credential.',
+  ),
+  'connection.not_found': row('rejected', 502, 'They do not know what was asked for (404, 410).'),
+  'connection.conflict': row('conflict', 409, 'They see a conflict (409, 412). Read again and decide again.'),
+  'connection.rejected': row('rejected', 502, 'They refused the request (4xx). Repeating it unchanged will not help.'),
+  'connection.redirect': row(
+    'rejected',
+    502,
+    'They answered with a redirect, which is not followed: credentials stay with the origin they are for. Correct the baseUrl.',
+  ),
+  'connection.response': row(
+    'ambiguous',
+    502,
+    'Their answer could not be read (truncated, too large, not JSON, not the declared shape).',
+  ),
+  'connection.breaker_open': row(
+    'transient',
+    503,
+    'The breaker is open after repeated failures; nothing was sent. Work is held until it closes.',
+  ),
+  'connection.overloaded': row(
+    'throttled',
+    503,
+    'More calls wait for this connection than its bulkhead allows. Nothing was sent.',
+  ),
+  'connection.limited': row(
+    'throttled',
+    429,
+    'Our own limit for this connection is spent and the wait does not fit the deadline. Nothing was sent.',
+  ),
+  'connection.unverified': row(
+    'ambiguous',
+    502,
+    'The call may have happened, it has no idempotency key and no `verify`: a person decides.',
+  ),
+  'connection.operation': row('invalid', 404, 'There is no such operation on this connection.'),
+
+  // resilience on its own
+  'resilience.timeout': row('ambiguous', 504, 'The work did not end within its time limit.'),
+  'resilience.breaker_open': row('transient', 503, 'The breaker is open: the work was not started.'),
+  'resilience.bulkhead_full': row('throttled', 503, 'Too much is running and waiting: the work was not started.'),
+  'resilience.limited': row(
+    'throttled',
+    429,
+    'The limit is spent and the wait does not fit: the work was not started.',
+  ),
+
+  // mappings
+  'mapping.document': row('config', 500, 'The mapping document is wrong. Each problem names its line and the fix.'),
+  'mapping.rejected': row(
+    'invalid',
+    422,
+    'A record could not be mapped. `rejects` names field, value (masked), rule and reason.',
+  ),
+
+  // flow of control
+  'app.draining': row('cancelled', 503, 'The app is stopping and takes no new work. Send it again after Retry-After.'),
+  'app.unknown': row('invalid', 404, 'There is no definition of this name in the running app.'),
+  cancelled: row('cancelled', 499, 'The caller gave up.'),
+  rejected: row('rejected', 422, 'A rule of yours said no. The code and detail are yours.'),
+  bug: row('bug', 500, 'An internal assumption failed. Please report it with the detail.'),
+} as const satisfies Record<string, CodeRow>
+
+export type Code = keyof typeof codes

@@ -1,0 +1,74 @@
+import type { Duration } from './duration.ts'
+import type { OperationHandle, TopicHandle } from './handle.ts'
+import type { Message, Position } from './message.ts'
+import type { Level } from './log.ts'
+import type { Sql, SqlRow } from './sql.ts'
+
+/** The verbs of a user's code. Declared here, implemented once, in `app/verbs.ts`. */
+export type Publish = <Input>(topic: TopicHandle<Input>, data: Input, options?: PublishOptions) => Promise<Position>
+export type Call = <Input, Output>(
+  operation: OperationHandle<Input, Output>,
+  input: Input,
+  options?: CallOptions,
+) => Promise<Output>
+export type Each = <Input, Output>(
+  operation: OperationHandle<Input, Output>,
+  input: Input,
+  options?: CallOptions,
+) => AsyncIterable<ItemOf<Output>>
+
+/** The item type of a paged output: the element of its first array-valued property. */
+export type ItemOf<Output> = Output extends readonly (infer Item)[]
+  ? Item
+  : Output extends object
+    ? { [K in keyof Output]: NonNullable<Output[K]> extends readonly (infer Item)[] ? Item : never }[keyof Output]
+    : unknown
+
+export type PublishOptions = {
+  /** Repeated within the topic's dedupe window (7 days), it is answered with the first position. Default: a fresh id, or inside a handler one derived from its message. */
+  readonly id?: string
+  /** Overrides the topic's `key`. */
+  readonly key?: string
+  /** Appears in the log only after this time; durable from now. */
+  readonly delay?: Duration
+  readonly correlation?: string
+}
+
+export type CallOptions = {
+  /** Idempotency key. Default inside a handler: derived from message, operation and order of calls, so the same on every retry. */
+  readonly key?: string
+  /** Time for the whole call, retries included. Default: the connection's. Never beyond the caller's deadline. */
+  readonly timeout?: Duration
+  readonly signal?: AbortSignal
+}
+
+/** One transaction of the store: what is written here and the cursor (or the published messages) commit together, or not at all. */
+export interface Transaction {
+  /** Runs a statement of yours; rows for a query, an empty list otherwise. */
+  query(statement: Sql): Promise<readonly SqlRow[]>
+  /** The message becomes visible when the transaction commits. */
+  publish<Input>(topic: TopicHandle<Input>, data: Input, options?: PublishOptions): Promise<void>
+}
+
+/** What a handler gets beside its input. */
+export interface Context {
+  readonly message: Message
+  /** The same on everything that one arrival causes, in every log line and call record. */
+  readonly correlation: string
+  /** 1 on the first run of this message, 2 on its first retry … */
+  readonly attempt: number
+  /** Aborted when the time limit passes or the lease is lost; created only when asked for. */
+  readonly signal: AbortSignal
+  /** Wall-clock milliseconds at which the engine gives up on this run. */
+  readonly deadline: number
+  readonly call: Call
+  readonly each: Each
+  readonly publish: Publish
+  /**
+   * A transaction of the store, opened at first use and committed with the cursor after the handler returns: exactly
+   * once into your own tables. Finish calls to others first: a call while it is open is refused (`store.transaction`).
+   */
+  readonly tx: Transaction
+  now(): Date
+  log(level: Level, text: string, fields?: Readonly<Record<string, unknown>>): void
+}

@@ -1,0 +1,76 @@
+/**
+ * HTTP as the core sees it, both ways. Bodies are bytes: signatures are over bytes, and what is parsed is decided by a
+ * definition, never by a transport.
+ */
+export type HttpRequest = {
+  readonly method: string
+  /** `https://api.example.com`, without path. */
+  readonly origin: string
+  /** Path and query, beginning with `/`. */
+  readonly path: string
+  /** Lower-case names; values free of CR, LF and NUL. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | string
+  /** Whose sockets to use: connections do not share them. */
+  readonly pool: string
+  /** Milliseconds each; `total` covers everything from queueing to the last byte. */
+  readonly timeouts: { readonly connect: number; readonly firstByte: number; readonly total: number }
+  /** A longer body is cut off and reported as a fault. */
+  readonly maxBytes: number
+  readonly signal?: AbortSignal
+}
+
+export type HttpResponse = {
+  readonly status: number
+  /** Lower-case names; repeated fields joined by `, `, set-cookie by newline. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+  readonly phases: Phases
+}
+
+/** Milliseconds; a phase that did not happen (a reused socket has no dns, connect, tls) is absent. */
+export type Phases = {
+  readonly dns?: number
+  readonly connect?: number
+  readonly tls?: number
+  readonly firstByte?: number
+  readonly total: number
+}
+
+/**
+ * Sends requests. Never follows redirects and never retries. Rejects with a fault whose `detail` has `phases` and:
+ * `connection.unreachable` / `connection.tls` (nothing was sent), `connection.timeout` with `detail.phase`,
+ * `connection.cut` (ended after the request went out), `connection.response` (truncated, too large), `cancelled`.
+ */
+export interface HttpOut {
+  send(request: HttpRequest): Promise<HttpResponse>
+}
+
+/** One request that came in, body complete and within `Door.maxBytes`. */
+export type Inbound = {
+  readonly method: string
+  /** Path without query, not decoded. */
+  readonly path: string
+  readonly query: string
+  /** Lower-case name → value; a repeated field is joined by `, `. */
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly body: Uint8Array
+}
+
+export type Reply = {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array
+}
+
+/** A path that the app serves. Deny by default: what has no door is 404, a method that is not listed is 405. */
+export type Door = {
+  readonly name: string
+  readonly methods: readonly string[]
+  /** An exact path (`/hooks/payments`). */
+  readonly path: string
+  /** Largest body in bytes: longer ones are refused with 413 before they are buffered. */
+  readonly maxBytes: number
+  /** The reply. A rejected fault becomes problem+json (RFC 9457) by its code; nothing of its cause is shown. */
+  handle(request: Inbound): Promise<Reply>
+}

@@ -1,0 +1,29 @@
+import type { Clock } from './clock.ts'
+import type { HttpOut } from './http.ts'
+import type { Ids } from './id.ts'
+import type { Log } from './log.ts'
+import type { Random } from './random.ts'
+import type { Redactor } from './redact.ts'
+import type { Secrets } from './secret.ts'
+
+/**
+ * The one door through which everything that is not decided by our own code enters the core (law, DESIGN §3): a
+ * simulation that owns these owns every completion and can replay a run from its seed. `app/` builds the real one,
+ * `testing/` the virtual one. `Store` is a parameter because its port lives in a room to the right of the kernel.
+ */
+export type Runtime<Store = unknown> = {
+  readonly clock: Clock
+  readonly random: Random
+  readonly ids: Ids
+  readonly http: HttpOut
+  readonly files: Files
+  readonly secrets: Secrets
+  readonly log: Log
+  readonly redact: Redactor
+  readonly store: Store
+}
+
+export interface Files {
+  /** Whole file as text. Rejects with the system's error. */
+  read(path: string | URL): Promise<string>
+}
