@@ -62,6 +62,13 @@ export const codes = {
     413,
     'The body is larger than the limit. Send less, or raise the limit of this definition.',
   ),
+  'input.form': row(
+    'invalid',
+    400,
+    'The body is not a valid form (application/x-www-form-urlencoded) in UTF-8. Correct the sender.',
+  ),
+  'input.malformed': row('invalid', 400, 'The request is not valid HTTP/1.1 (RFC 9112). Correct the sender.'),
+  'input.headers': row('invalid', 431, 'There are more or longer header fields than the limit (100 fields, 16 KiB).'),
   'input.truncated': row('invalid', 400, 'The body ended before its announced length. Send it again.'),
   'input.encoding': row(
     'invalid',
@@ -92,6 +99,21 @@ export const codes = {
   ),
   'webhook.header': row('invalid', 400, 'A header that the signature scheme requires is missing or malformed.'),
   'webhook.event': row('invalid', 400, 'The body has no event id or type where this webhook expects one.'),
+  'webhook.refused': row(
+    'invalid',
+    400,
+    'The delivery was refused. Why is counted, not told: signature, timestamp, header and unknown type look alike to a stranger.',
+  ),
+  'webhook.unauthorized': row(
+    'invalid',
+    401,
+    'The delivery was refused, with the status that this provider demands for it. Why is counted, not told.',
+  ),
+  'webhook.slow': row(
+    'transient',
+    503,
+    'The delivery was not confirmed as stored within 5 s. Send it again: if it was stored, its id drops the repeat.',
+  ),
   'webhook.unrouted': row(
     'rejected',
     422,
@@ -240,10 +262,16 @@ export const codes = {
     502,
     'The call may have happened, it has no idempotency key and no `verify`: a person decides.',
   ),
+  'connection.pages': row(
+    'rejected',
+    502,
+    'A list did not come to an end in order (a cursor or page came twice, too many pages, or a next page on another origin). What was read so far is not the whole list.',
+  ),
   'connection.operation': row('invalid', 404, 'There is no such operation on this connection.'),
 
   // resilience on its own
   'resilience.timeout': row('ambiguous', 504, 'The work did not end within its time limit.'),
+  'resilience.deadline': row('transient', 504, 'The deadline had passed before the work was started.'),
   'resilience.breaker_open': row('transient', 503, 'The breaker is open: the work was not started.'),
   'resilience.bulkhead_full': row('throttled', 503, 'Too much is running and waiting: the work was not started.'),
   'resilience.limited': row(
@@ -254,6 +282,11 @@ export const codes = {
 
   // mappings
   'mapping.document': row('config', 500, 'The mapping document is wrong. Each problem names its line and the fix.'),
+  'mapping.unloaded': row(
+    'config',
+    500,
+    'A mapping was called before its document was read. Pass it in `use`, or await loadMapping first.',
+  ),
   'mapping.rejected': row(
     'invalid',
     422,
@@ -262,6 +295,12 @@ export const codes = {
 
   // flow of control
   'app.draining': row('cancelled', 503, 'The app is stopping and takes no new work. Send it again after Retry-After.'),
+  'app.overloaded': row(
+    'throttled',
+    503,
+    'More request bodies are held in memory than the limit. Send it again later.',
+  ),
+  'app.slow': row('ambiguous', 504, 'No reply was ready within the time limit of the server: it may have happened.'),
   'app.unknown': row('invalid', 404, 'There is no definition of this name in the running app.'),
   cancelled: row('cancelled', 499, 'The caller gave up.'),
   rejected: row('rejected', 422, 'A rule of yours said no. The code and detail are yours.'),

@@ -20,7 +20,16 @@ export type Runtime<Store = unknown> = {
   readonly secrets: Secrets
   readonly log: Log
   readonly redact: Redactor
+  readonly host: Host
   readonly store: Store
+}
+
+/** Who we are among the processes that share a store. */
+export type Host = {
+  readonly name: string
+  readonly pid: number
+  /** Whether a process of this host is running; may be true for a stranger that got the number later. */
+  alive(pid: number): boolean
 }
 
 export interface Files {

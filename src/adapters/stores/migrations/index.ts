@@ -1,0 +1,9 @@
+import { spine } from './0001-spine.ts'
+
+/** One step of the schema, both dialects side by side. Never edited once released: a change is a new number. */
+export type Migration = { readonly level: number; readonly sqlite: string }
+
+export const migrations: readonly Migration[] = [spine]
+
+/** The level that this code was written for. An older worker beside a newer store stops leasing and says so. */
+export const schemaLevel: number = migrations.at(-1)!.level

@@ -1,0 +1,95 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { offsetCount } from '../port.ts'
+import { Seen } from './seen.ts'
+
+/**
+ * What this process remembers of the log: the next offset of each slot and which ids were seen. Valid as long as nobody
+ * else writes; `pragma data_version` changes when another connection has committed, and then the difference is read.
+ */
+export class Heads {
+  readonly seen: Seen
+  /** slot → next offset, for the slots touched so far. */
+  readonly next = new Map<number, number>()
+  readonly #db: DatabaseSync
+  readonly #version: StatementSync
+  readonly #newest: StatementSync
+  readonly #run: StatementSync
+  #known = -1
+  #topics: { slot: number; partitions: number }[] = []
+
+  constructor(db: DatabaseSync) {
+    this.#db = db
+    this.#version = db.prepare('pragma data_version')
+    this.#newest = db.prepare('select max(pos) p from fl_log where pos >= ? and pos < ?')
+    this.#run = db.prepare('select max(run) r from fl_seen')
+    this.seen = new Seen(db)
+    this.reload()
+  }
+
+  /** Changes whenever another connection has committed. */
+  version(): number {
+    return Number(this.#version.get()?.['data_version'])
+  }
+
+  /** Inside a write transaction, where nobody else can write: brings memory in line with what others have committed. */
+  refresh(): void {
+    const version = this.version()
+    if (version === this.#known) return
+    this.#known = version
+    this.topicsChanged()
+    const run = Number(this.#run.get()?.['r'] ?? 0)
+    if (run !== this.seen.newestRun) return this.reload()
+    const behind = this.#slots().map((s) => ({ ...s, from: this.next.get(s.slot) ?? 0, next: this.#read(s.slot) }))
+    for (const s of behind) this.next.set(s.slot, s.next)
+    this.seen.catchUp(behind)
+  }
+
+  /** Forgets everything and reads it again: at open and after a rollback. */
+  reload(): void {
+    this.topicsChanged()
+    this.next.clear()
+    this.#known = this.version()
+    const slots = this.#slots().map((s) => ({ ...s, next: this.nextOf(s.slot) }))
+    this.seen.load(slots)
+  }
+
+  topicsChanged(): void {
+    this.#topics = this.#db
+      .prepare('select slot, partitions from fl_topics order by slot')
+      .all()
+      .map((r) => ({ slot: Number(r['slot']), partitions: Number(r['partitions']) }))
+  }
+
+  take(slot: number): number {
+    const offset = this.nextOf(slot)
+    this.next.set(slot, offset + 1)
+    return offset
+  }
+
+  nextOf(slot: number): number {
+    let next = this.next.get(slot)
+    if (next === undefined) this.next.set(slot, (next = this.#read(slot)))
+    return next
+  }
+
+  /** First slot of the topic that this slot belongs to: ids are unique per topic, not per partition. */
+  topicSlot(slot: number): number {
+    let low = 0
+    let high = this.#topics.length - 1
+    while (low < high) {
+      const mid = (low + high + 1) >> 1
+      if (this.#topics[mid]!.slot <= slot) low = mid
+      else high = mid - 1
+    }
+    return this.#topics[low]?.slot ?? slot
+  }
+
+  #slots(): { slot: number; topicSlot: number }[] {
+    return this.#topics.flatMap((t) => Array.from({ length: t.partitions }, (_, p) => ({ slot: t.slot + p, topicSlot: t.slot })))
+  }
+
+  #read(slot: number): number {
+    const newest = this.#newest.get(slot * offsetCount, (slot + 1) * offsetCount)?.['p']
+    return newest == null ? 0 : (Number(newest) % offsetCount) + 1
+  }
+}

@@ -1,0 +1,68 @@
+import type { Entry, Store } from '#adapters/stores/port.ts'
+import type { Cancel } from '#kernel/clock.ts'
+import { isFault } from '#kernel/fault.ts'
+import type { Runtime } from '#kernel/runtime.ts'
+import type { GroupCommit } from './commit.ts'
+import type { Log } from './log.ts'
+
+/** Delayed messages moved into the log by one commit. */
+const perCommit = 500
+
+/**
+ * Messages that appear later: durable from the moment they are accepted, appended to the log when due. Append and removal
+ * from the due index are one transaction, so each appears once, whichever process of the fleet is first.
+ */
+export class Delays {
+  readonly #runtime: Runtime<Store>
+  readonly #commit: GroupCommit
+  readonly #log: Log
+  #cancel: Cancel | undefined
+  #at = Number.POSITIVE_INFINITY
+  #stopped = false
+
+  constructor(runtime: Runtime<Store>, commit: GroupCommit, log: Log) {
+    this.#runtime = runtime
+    this.#commit = commit
+    this.#log = log
+  }
+
+  async add(entry: Entry, due: number): Promise<void> {
+    await this.#commit.add({ writes: [{ write: 'delay', due, entry }] }, 'durable', entry.body.length)
+    this.#arm(due)
+  }
+
+  /** Looks for the earliest and arms the timer. */
+  async look(): Promise<void> {
+    const next = await this.#runtime.store.read({ read: 'nextDelayed' })
+    if (next !== null) this.#arm(next)
+  }
+
+  #arm(due: number): void {
+    if (this.#stopped || due >= this.#at) return
+    this.#cancel?.()
+    this.#at = due
+    // Never asleep for more than a minute: the wall clock may be moved.
+    this.#cancel = this.#runtime.clock.after(Math.min(60_000, Math.max(0, due - this.#runtime.clock.now())), () => {
+      this.#at = Number.POSITIVE_INFINITY
+      this.#fire().catch((e: unknown) => {
+        if (isFault(e, 'store.closed')) return
+        this.#runtime.log.write('warn', 'journal.delays_failed', { fault: e })
+        this.#arm(this.#runtime.clock.now() + 1_000)
+      })
+    })
+  }
+
+  async #fire(): Promise<void> {
+    for (let more = true; more && !this.#stopped; ) {
+      const [moved] = await this.#commit.add({ writes: [{ write: 'fire', now: this.#runtime.clock.now(), limit: perCommit }] }, 'durable')
+      if (Number(moved) > 0) await this.#log.refresh()
+      more = Number(moved) === perCommit
+    }
+    await this.look()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancel?.()
+  }
+}

@@ -1,0 +1,106 @@
+import type { Store, Write } from '#adapters/stores/port.ts'
+import type { Cancel } from '#kernel/clock.ts'
+import { isFault } from '#kernel/fault.ts'
+import type { Runtime } from '#kernel/runtime.ts'
+import type { GroupCommit } from './commit.ts'
+import type { Log } from './log.ts'
+
+const passEvery = 60_000
+/** Rows a statement may remove, and statements a pass may run for one slot: a pass never holds the writer for long. */
+const rowsAtOnce = 2_000
+const stepsPerSlot = 50
+
+export type Keep = {
+  readonly topic: string
+  /** Milliseconds a message is kept after it was accepted. */
+  readonly age: number
+  /** Of each key only the newest message is kept. */
+  readonly compact: boolean
+}
+
+/** Milliseconds. */
+export type KeepRecords = { readonly calls: number; readonly audit: number; readonly seen: number }
+
+/**
+ * Removes what is old, in small steps once a minute: messages past the age of their topic, older messages of a key in
+ * compacted topics, call records, audit entries, expired keys, dedupe entries. A message that a subscription has not
+ * finished is never removed, however old (P2); parked ones carry their own copy.
+ */
+export class Retention {
+  readonly #runtime: Runtime<Store>
+  readonly #commit: GroupCommit
+  readonly #log: Log
+  readonly #keep: readonly Keep[]
+  readonly #records: KeepRecords
+  #cancel: Cancel | undefined
+  #running: Promise<void> = Promise.resolve()
+  #stopped = false
+
+  constructor(runtime: Runtime<Store>, commit: GroupCommit, log: Log, keep: readonly Keep[], records: KeepRecords) {
+    this.#runtime = runtime
+    this.#commit = commit
+    this.#log = log
+    this.#keep = keep
+    this.#records = records
+  }
+
+  start(): void {
+    if (this.#stopped) return
+    this.#cancel = this.#runtime.clock.after(passEvery, () => {
+      this.#running = this.pass()
+        .catch((e: unknown) => {
+          if (!isFault(e, 'store.closed')) this.#runtime.log.write('warn', 'journal.retention_failed', { fault: e })
+        })
+        .finally(() => this.start())
+    })
+  }
+
+  /** One pass over everything. */
+  async pass(): Promise<void> {
+    const now = this.#runtime.clock.now()
+    const unread = await this.#unread()
+    for (const keep of this.#keep) {
+      const topic = this.#log.topic(keep.topic)
+      for (let p = 0; p < topic.partitions && !this.#stopped; p++) {
+        const slot = topic.slot + p
+        const below = unread.get(slot) ?? this.#log.head(slot)
+        await this.#steps({ write: 'trim', what: 'log', slot, before: now - keep.age, below, limit: rowsAtOnce })
+        if (keep.compact) await this.#steps({ write: 'compact', slot, from: 0, below, limit: rowsAtOnce })
+      }
+    }
+    await this.#steps({ write: 'trim', what: 'calls', before: now - this.#records.calls, limit: rowsAtOnce })
+    await this.#steps({ write: 'trim', what: 'audit', before: now - this.#records.audit, limit: rowsAtOnce })
+    await this.#steps({ write: 'trim', what: 'keys', before: now, limit: rowsAtOnce })
+    await this.#commit.add({ writes: [{ write: 'trim', what: 'seen', before: now - this.#records.seen, limit: rowsAtOnce }] }, 'relaxed')
+  }
+
+  /** Repeats a bounded step until it finds nothing more, the pass has done enough, or we stop. */
+  async #steps(write: Write): Promise<void> {
+    for (let i = 0; i < stepsPerSlot && !this.#stopped; i++) {
+      const [removed] = await this.#commit.add({ writes: [write] }, 'relaxed')
+      if (Number(removed) === 0) return
+    }
+  }
+
+  /** Slot → lowest offset that some subscription has not finished. */
+  async #unread(): Promise<Map<number, number>> {
+    const { store } = this.#runtime
+    const out = new Map<number, number>()
+    const topics = new Map(this.#log.topics.map((t) => [t.name, t]))
+    for (const s of await store.read({ read: 'subscriptions' })) {
+      const topic = topics.get(s.topic)
+      if (!topic) continue
+      for (const c of await store.read({ read: 'cursors', subscription: s.id })) {
+        const slot = topic.slot + c.partition
+        out.set(slot, Math.min(out.get(slot) ?? Number.POSITIVE_INFINITY, c.low))
+      }
+    }
+    return out
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#cancel?.()
+    await this.#running
+  }
+}

@@ -1,0 +1,123 @@
+import type { Parked, Store } from '#adapters/stores/port.ts'
+import type { Cancel } from '#kernel/clock.ts'
+import { isFault, type Fault } from '#kernel/fault.ts'
+import type { Runtime } from '#kernel/runtime.ts'
+import type { Partition } from './partition.ts'
+import type { Run } from './run.ts'
+import type { Subscription } from './subscription.ts'
+
+/** Parked messages read from the store at once. */
+const page = 64
+
+/**
+ * Runs the parked messages of a subscription when they are due, beside the fast path and within the same concurrency. One
+ * timer waits for the earliest; after each end the next of its key becomes due at once, so order holds across retries.
+ */
+export class Retries {
+  readonly #of: Subscription
+  readonly #runtime: Runtime<Store>
+  readonly #running = new Map<string, Parked>()
+  #ready: Parked[] = []
+  #cancel: Cancel | undefined
+  #polling = false
+  #again = false
+  #stopped = false
+
+  constructor(of: Subscription, runtime: Runtime<Store>) {
+    this.#of = of
+    this.#runtime = runtime
+  }
+
+  /** Looks for due messages, now, and arms the timer for the next. */
+  poll(): void {
+    if (this.#stopped) return
+    if (this.#polling) {
+      this.#again = true
+      return
+    }
+    this.#polling = true
+    this.#poll()
+      .catch((e: unknown) => {
+        if (!isFault(e, 'store.closed')) this.#runtime.log.write('warn', 'subscription.retries_failed', { subscription: this.#of.options.name, fault: e })
+        this.#arm(1_000)
+      })
+      .finally(() => {
+        this.#polling = false
+        if (this.#again) {
+          this.#again = false
+          this.poll()
+        }
+      })
+  }
+
+  async #poll(): Promise<void> {
+    const { store, clock } = this.#runtime
+    const of = this.#of
+    const now = clock.now()
+    const rows = await store.read({ read: 'due', subscription: of.id, partitions: [...of.partitions.keys()], now, limit: page + this.#running.size })
+    this.#ready = rows.filter((r) => !this.#running.has(name(r)))
+    this.fill()
+    const next = await store.read({ read: 'nextDue', subscription: of.id })
+    if (next !== null && next > now) this.#arm(next - now)
+  }
+
+  #arm(ms: number): void {
+    this.#cancel?.()
+    if (this.#stopped) return
+    // Also woken now and then without reason: the wall clock may have been moved.
+    this.#cancel = this.#runtime.clock.after(Math.min(ms, 60_000), () => {
+      this.#cancel = undefined
+      this.poll()
+    })
+  }
+
+  /** Starts due messages while the subscription has room. */
+  fill(): void {
+    while (this.#ready.length > 0 && this.#of.room()) {
+      const parked = this.#ready.shift()!
+      const partition = this.#of.partitions.get(parked.partition)
+      if (!partition || this.#running.has(name(parked))) continue
+      this.#running.set(name(parked), parked)
+      this.#of.start(partition, [parked], parked.attempts + 1, true)
+    }
+  }
+
+  async ended(partition: Partition, run: Run, failed: Fault | undefined): Promise<void> {
+    const at = { subscription: this.#of.id, partition: partition.index, offset: run.messages[0]!.offset }
+    const parked = this.#running.get(name(at))!
+    const now = this.#runtime.clock.now()
+    const guards = [{ guard: 'parked', at, states: ['retry', 'held'] }] as const
+    try {
+      if (failed) {
+        const verdict = this.#of.verdict(failed, parked.attempts, parked.faults, now)
+        await partition.commit([{ write: 'repark', at, ...verdict }], guards)
+        // The others that wait for the same connection need not each find out for themselves.
+        if (verdict.heldBy !== null) await partition.commit([{ write: 'postpone', subscription: at.subscription, heldBy: verdict.heldBy, due: verdict.due }])
+      } else {
+        const write = { write: 'unpark', at, now } as const
+        const lease = { guard: 'lease', name: partition.lease.name, epoch: partition.lease.epoch } as const
+        const results = run.inTransaction ? await run.commit({ guards: [lease, ...guards], writes: [write] }) : await partition.commit([write], guards)
+        if (results === undefined) return
+        this.#of.log.advanceBy(results)
+        this.#of.parked(parked.state, -1)
+        partition.unparked(parked.key, Number(results[0]))
+      }
+    } catch (e) {
+      // A person has decided about it meanwhile: their decision stands.
+      if (!isFault(e, 'parked.state')) throw e
+    } finally {
+      this.#running.delete(name(at))
+      this.poll()
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancel?.()
+    this.#ready = []
+  }
+}
+
+function name(p: { partition: number; offset: number }): string {
+  return `${p.partition}/${p.offset}`
+}

@@ -1,0 +1,101 @@
+import type { Store, Stored, StoreTransaction, Unit, WriteResult, Write } from '#adapters/stores/port.ts'
+import { fault, type Fault } from '#kernel/fault.ts'
+import type { Topic } from './log.ts'
+
+/** A transaction of the user may hold the store's one writer for this long. */
+const transactionLimit = 5_000
+
+/**
+ * One run of a handler over one message (or a batch): what it was given, until when, and the transaction it may have
+ * opened. Runs of a subscription stand in a list in the order of their start, which is the order of their deadlines.
+ */
+export class Run {
+  readonly topic: Topic
+  readonly partition: number
+  readonly messages: readonly Stored[]
+  /** 1 for the first run. */
+  readonly attempt: number
+  /** Monotonic. */
+  readonly deadline: number
+  /** Whether it was taken from the parked ones. */
+  readonly parked: boolean
+  previous: Run | undefined
+  next: Run | undefined
+  /** Set when the engine gave up on it: a late result is ignored. */
+  over = false
+  readonly #store: Store
+  #abort: AbortController | undefined
+  #transaction: Promise<StoreTransaction> | undefined
+  readonly #writes: Write[] = []
+
+  constructor(store: Store, of: { topic: Topic; partition: number; messages: readonly Stored[]; attempt: number; deadline: number; parked: boolean }) {
+    this.#store = store
+    this.topic = of.topic
+    this.partition = of.partition
+    this.messages = of.messages
+    this.attempt = of.attempt
+    this.deadline = of.deadline
+    this.parked = of.parked
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.over) this.#abort.abort(fault('cancelled'))
+    return this.#abort.signal
+  }
+
+  /** The transaction of this run, opened at first use. */
+  transaction(): Promise<StoreTransaction> {
+    if (this.over) return Promise.reject(fault('store.transaction', { message: 'the run is over: its transaction was rolled back' }))
+    this.#transaction ??= this.#store.begin(transactionLimit)
+    return this.#transaction
+  }
+
+  get inTransaction(): boolean {
+    return this.#transaction !== undefined
+  }
+
+  /** Adds a write that commits with the run's transaction. */
+  write(write: Write): void {
+    this.#writes.push(write)
+  }
+
+  /** Commits the transaction together with `unit`. Undefined when a guard refused: everything was rolled back. */
+  async commit(unit: Unit): Promise<readonly WriteResult[] | undefined> {
+    const transaction = await this.#transaction!
+    const [outcome] = await transaction.commit([{ ...unit, writes: [...unit.writes, ...this.#writes] }])
+    return outcome?.ok ? outcome.results : undefined
+  }
+
+  async rollback(): Promise<void> {
+    const transaction = await this.#transaction?.catch(() => undefined)
+    await transaction?.rollback()
+  }
+
+  /** Gives up on it. */
+  end(reason: Fault): void {
+    this.over = true
+    this.#abort?.abort(reason)
+  }
+}
+
+/** Runs in the order of their deadlines, so that one timer watches all of them. */
+export class Runs {
+  first: Run | undefined
+  #last: Run | undefined
+
+  add(run: Run): void {
+    run.previous = this.#last
+    if (this.#last) this.#last.next = run
+    else this.first = run
+    this.#last = run
+  }
+
+  remove(run: Run): void {
+    if (run.previous) run.previous.next = run.next
+    else this.first = run.next
+    if (run.next) run.next.previous = run.previous
+    else this.#last = run.previous
+    run.previous = run.next = undefined
+  }
+}

@@ -1,0 +1,347 @@
+import type { ParkedState, Store } from '#adapters/stores/port.ts'
+import type { Cancel } from '#kernel/clock.ts'
+import { fault, faultRecord, isFault, toFault, type Fault, type FaultRecord } from '#kernel/fault.ts'
+import type { Runtime } from '#kernel/runtime.ts'
+import type { GroupCommit } from './commit.ts'
+import type { Log, Topic } from './log.ts'
+import { park, type RetryPlan } from './parking.ts'
+import { Partition } from './partition.ts'
+import { Retries } from './retries.ts'
+import { Run, Runs } from './run.ts'
+import type { Workers } from './workers.ts'
+import type { Stored } from '#adapters/stores/port.ts'
+
+export type SubscriptionOptions = {
+  readonly name: string
+  readonly topic: string
+  /** Where a new subscription begins. */
+  readonly from: 'beginning' | 'now'
+  /** Handlers at once. */
+  readonly concurrency: number
+  /** Messages a run; 0: one at a time, in parallel across keys. */
+  readonly batch: number
+  /** Milliseconds a run may take. */
+  readonly timeout: number
+  readonly retry: RetryPlan
+  /** Parked messages at which reading stops until a person or time has made room. */
+  readonly parkedLimit: number
+  /**
+   * The handler. Resolves when done; rejects (or, for a batch, resolves to one fault or nothing per message) to park.
+   * May return synchronously.
+   */
+  readonly handle: (run: Run) => Promise<readonly (Fault | undefined)[] | void> | void
+}
+
+/** What the parts of a subscription need of it. */
+export interface Worked {
+  readonly id: number
+  readonly batch: number
+  readonly topic: Topic
+  readonly log: Log
+  readonly commit: GroupCommit
+  readonly retries: Retries
+  now(): number
+  soon(fn: () => void): void
+  turn(): Promise<void>
+  flowing(): boolean
+  room(): boolean
+  schedule(partition: Partition): void
+  start(partition: Partition, messages: readonly Stored[], attempt: number, parked: boolean): void
+  verdict(failed: Fault, attempts: number, faults: string | null, now: number): { state: Exclude<ParkedState, 'behind'>; attempts: number; due: number; faults: string; heldBy: string | null }
+  parked(state: ParkedState, change: number): void
+  trouble(partition: Partition, e: unknown): void
+  lost(partition: Partition): void
+}
+
+/** After this many runs in a row that were held by one connection, reading pauses until the connection may be asked again. */
+const heldInARow = 16
+const faultsKept = 10
+
+/** A durable reader of one topic: its leased partitions, the room they share, its parked messages. */
+export class Subscription implements Worked {
+  readonly options: SubscriptionOptions
+  readonly id: number
+  readonly topic: Topic
+  readonly log: Log
+  readonly commit: GroupCommit
+  readonly retries: Retries
+  readonly batch: number
+  readonly partitions = new Map<number, Partition>()
+  readonly counts = { done: 0, failed: 0, running: 0 }
+  readonly #runtime: Runtime<Store>
+  readonly #workers: Workers
+  readonly #runs = new Runs()
+  #parkedCount = 0
+  #scheduled: Partition[] = []
+  #paused = false
+  #stopped = false
+  #held = 0
+  #coolUntil = 0
+  #cancelCool: Cancel | undefined
+  #cancelDeadline: Cancel | undefined
+  #idle: (() => void)[] = []
+
+  constructor(options: SubscriptionOptions, id: number, topic: Topic, deps: { runtime: Runtime<Store>; log: Log; commit: GroupCommit; workers: Workers }) {
+    this.options = options
+    this.id = id
+    this.topic = topic
+    this.log = deps.log
+    this.commit = deps.commit
+    this.batch = options.batch
+    this.#runtime = deps.runtime
+    this.#workers = deps.workers
+    this.retries = new Retries(this, deps.runtime)
+  }
+
+  /** Leases every partition that is free. Called again whenever one may have become free. */
+  async claim(): Promise<void> {
+    if (this.#stopped) return
+    const { store } = this.#runtime
+    const held = new Map((await store.read({ read: 'leases' })).map((l) => [l.name, l.worker]))
+    const free = Array.from({ length: this.topic.partitions }, (_, p) => p).filter((p) => !this.partitions.has(p) && (held.get(this.#lease(p)) ?? this.#workers.id) === this.#workers.id)
+    const leases = await Promise.all(free.map((p) => this.#workers.lease(this.#lease(p))))
+    if (!leases.some(Boolean)) return
+    const cursors = await store.read({ read: 'cursors', subscription: this.id })
+    for (const [i, p] of free.entries()) {
+      const lease = leases[i]
+      if (!lease || this.#stopped || this.partitions.has(p)) continue
+      const cursor = cursors.find((c) => c.partition === p) ?? { partition: p, low: 0, version: 0, done: null }
+      const keys = await store.read({ read: 'parkedKeys', subscription: this.id, partition: p })
+      const partition = new Partition(this, p, lease, cursor, keys)
+      this.partitions.set(p, partition)
+      partition.wake()
+    }
+    this.retries.poll()
+  }
+
+  #lease(partition: number): string {
+    return `subscription/${this.options.name}/${partition}`
+  }
+
+  now(): number {
+    return this.#runtime.clock.now()
+  }
+
+  soon(fn: () => void): void {
+    this.#runtime.clock.soon(fn)
+  }
+
+  turn(): Promise<void> {
+    return new Promise((resolve) => this.#runtime.clock.soon(resolve))
+  }
+
+  /** Whether new messages are read: not paused, not full of parked ones, not waiting for a connection that is down. */
+  flowing(): boolean {
+    return !this.#paused && !this.#stopped && this.#parkedCount < this.options.parkedLimit && this.#runtime.clock.mono() >= this.#coolUntil
+  }
+
+  room(): boolean {
+    return this.counts.running < this.options.concurrency && !this.#stopped && !this.#paused
+  }
+
+  schedule(partition: Partition): void {
+    if (this.#runtime.clock.mono() < this.#coolUntil) {
+      if (!this.#scheduled.includes(partition)) this.#scheduled.push(partition)
+      return
+    }
+    if (partition.start() && !this.#scheduled.includes(partition)) this.#scheduled.push(partition)
+  }
+
+  start(partition: Partition, messages: readonly Stored[], attempt: number, parked: boolean): void {
+    this.counts.running++
+    const deadline = this.#runtime.clock.mono() + this.options.timeout
+    const run = new Run(this.#runtime.store, { topic: this.topic, partition: partition.index, messages, attempt, deadline, parked })
+    this.#runs.add(run)
+    this.#cancelDeadline ??= this.#runtime.clock.after(this.options.timeout, () => this.#expire())
+    let result: ReturnType<SubscriptionOptions['handle']>
+    try {
+      result = this.options.handle(run)
+    } catch (e) {
+      return this.#settle(partition, run, run.messages.map(() => this.#fault(e)))
+    }
+    if (result === undefined) return this.#settle(partition, run, undefined)
+    result.then(
+      (results) => this.#settle(partition, run, results?.some(Boolean) ? results : undefined),
+      (e: unknown) => this.#settle(partition, run, run.messages.map(() => this.#fault(e))),
+    )
+  }
+
+  #fault(e: unknown): Fault {
+    return toFault(e, 'subscription.thrown')
+  }
+
+  #settle(partition: Partition, run: Run, results: readonly (Fault | undefined)[] | undefined): void {
+    if (run.over) return
+    run.end(fault('cancelled'))
+    this.#runs.remove(run)
+    const failed = results?.find((r) => r !== undefined)
+    if (run.inTransaction && results !== undefined) {
+      void run.rollback().then(() => this.#after(partition, run, results, failed))
+    } else if (run.inTransaction) {
+      this.#finishing(partition, run, undefined, undefined).catch((e: unknown) => this.#after(partition, run, run.messages.map(() => this.#fault(e)), this.#fault(e)))
+    } else this.#after(partition, run, results, failed)
+  }
+
+  /** The part after a transaction is decided; synchronous when there was none, which is the fast path. */
+  #after(partition: Partition, run: Run, results: readonly (Fault | undefined)[] | undefined, failed: Fault | undefined): void {
+    this.#finishing(partition, run, results, failed).catch((e: unknown) => this.trouble(partition, e))
+  }
+
+  async #finishing(partition: Partition, run: Run, results: readonly (Fault | undefined)[] | undefined, failed: Fault | undefined): Promise<void> {
+    // Drained: the message stays where it is, and another worker, or we after a restart, will run it.
+    const dropped = failed?.kind === 'cancelled' && (this.#stopped || failed.code === 'journal.fenced' || failed.code === 'store.closed')
+    try {
+      if (!dropped) await (run.parked ? this.retries.ended(partition, run, results?.[0]) : partition.ended(run, results))
+    } finally {
+      this.counts.running--
+      if (failed === undefined) this.counts.done += run.messages.length
+      else this.counts.failed++
+      this.#weigh(failed)
+      this.#refill(partition)
+    }
+  }
+
+  /** Many runs in a row that one connection has held: stop handing out messages that would only be held too. */
+  #weigh(failed: Fault | undefined): void {
+    if (failed === undefined) {
+      this.#held = 0
+      return
+    }
+    const now = this.now()
+    const held = park(failed, 0, this.options.retry, now, this.#runtime.random)
+    if (held.state !== 'held') return
+    if (++this.#held < heldInARow) return
+    this.#held = 0
+    const wait = Math.max(100, held.due - now)
+    this.#coolUntil = this.#runtime.clock.mono() + wait
+    this.#cancelCool?.()
+    this.#cancelCool = this.#runtime.clock.after(wait, () => this.wake())
+  }
+
+  /** Hands room that became free to who waits for it, the partition of the ended run last. */
+  #refill(partition: Partition): void {
+    if (this.counts.running === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve()
+    if (this.#stopped) return
+    this.retries.fill()
+    if (partition.start()) {
+      if (!this.#scheduled.includes(partition)) this.#scheduled.push(partition)
+    } else partition.wake()
+    for (let n = this.#scheduled.length; n > 0 && this.room(); n--) {
+      const next = this.#scheduled.shift()!
+      if (next.start()) this.#scheduled.push(next)
+      else next.wake()
+    }
+  }
+
+  #expire(): void {
+    const now = this.#runtime.clock.mono()
+    for (let run = this.#runs.first; run && run.deadline <= now; run = this.#runs.first) {
+      const reason = fault('subscription.timeout', { detail: { subscription: this.options.name, ms: this.options.timeout } })
+      const partition = this.partitions.get(run.partition)
+      if (partition) this.#settle(partition, run, run.messages.map(() => reason))
+      else this.#runs.remove(run)
+      run.end(reason)
+    }
+    const first = this.#runs.first
+    this.#cancelDeadline = first && this.#runtime.clock.after(first.deadline - now, () => this.#expire())
+  }
+
+  verdict(failed: Fault, attempts: number, faults: string | null, now: number): ReturnType<Worked['verdict']> {
+    const { redact, random, log } = this.#runtime
+    const before = faults === null ? [] : (JSON.parse(faults) as (FaultRecord & { at: number })[])
+    const record = redact.value({ at: now, ...faultRecord(failed) }) as FaultRecord & { at: number }
+    const verdict = park(failed, attempts, this.options.retry, now, random)
+    if (verdict.state === 'dead') log.write('warn', 'subscription.dead', { subscription: this.options.name, fault: record })
+    return { ...verdict, faults: JSON.stringify([...before, record].slice(-faultsKept)) }
+  }
+
+  parked(_state: ParkedState, change: number): void {
+    this.#parkedCount += change
+  }
+
+  /** A commit of ours failed. Fenced: the partition belongs to another. Otherwise the store is in trouble: we look again in a second. */
+  trouble(partition: Partition, e: unknown): void {
+    if (isFault(e, 'journal.fenced')) return this.lost(partition)
+    if (isFault(e, 'store.closed') || this.#stopped) return
+    this.#runtime.log.write('error', 'subscription.trouble', { subscription: this.options.name, partition: partition.index, fault: toFault(e, 'bug').toJSON() })
+    this.lost(partition)
+  }
+
+  /** Lets go of the partition; it is claimed again when its lease is ours to take. */
+  lost(partition: Partition): void {
+    partition.stop()
+    if (this.partitions.get(partition.index) === partition) this.partitions.delete(partition.index)
+    if (this.#stopped) return
+    const retry = this.#runtime.clock.after(1_000, () => {
+      this.#reclaims.delete(retry)
+      this.claim().catch((e: unknown) => {
+        if (!this.#stopped) this.lost(partition)
+        this.#runtime.log.write('warn', 'subscription.claim_failed', { subscription: this.options.name, fault: toFault(e, 'bug').toJSON() })
+      })
+    })
+    this.#reclaims.add(retry)
+  }
+  readonly #reclaims = new Set<Cancel>()
+
+  /** Another process, or an operator, has changed something: look at parked messages and the pause again. */
+  async refresh(paused: boolean, parkedCount: number): Promise<void> {
+    this.#parkedCount = parkedCount
+    for (const [p, partition] of this.partitions) {
+      partition.reload(await this.#runtime.store.read({ read: 'parkedKeys', subscription: this.id, partition: p }))
+    }
+    this.#paused = paused
+    this.retries.poll()
+    this.wake()
+  }
+
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  /** Why nothing is read at the moment, for people; undefined when messages flow. */
+  get waiting(): string | undefined {
+    if (this.#paused) return 'paused'
+    if (this.#parkedCount >= this.options.parkedLimit) return `${this.#parkedCount} messages are parked, the limit is ${this.options.parkedLimit}`
+    if (this.#runtime.clock.mono() < this.#coolUntil) return 'a connection is down'
+    return undefined
+  }
+
+  /** Whether some leased partition has messages that are not finished. */
+  get lagging(): boolean {
+    for (const p of this.partitions.values()) if (p.low < this.log.head(this.topic.slot + p.index)) return true
+    return false
+  }
+
+  wake(): void {
+    for (const partition of this.partitions.values()) {
+      this.schedule(partition)
+      partition.wake()
+    }
+    this.retries.fill()
+  }
+
+  /** Takes no more, waits for what is running until `grace` ms have passed, gives up on the rest, saves the cursors. */
+  async stop(grace: number): Promise<void> {
+    this.#stopped = true
+    this.retries.stop()
+    this.#cancelCool?.()
+    for (const cancel of this.#reclaims) cancel()
+    for (const p of this.partitions.values()) p.stop()
+    if (this.counts.running > 0) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#runtime.clock.after(grace, resolve)
+        this.#idle.push(() => {
+          cancel()
+          resolve()
+        })
+      })
+    }
+    this.#cancelDeadline?.()
+    for (let run = this.#runs.first; run; run = this.#runs.first) {
+      this.#runs.remove(run)
+      run.end(fault('app.draining'))
+      await run.rollback()
+    }
+    await Promise.all([...this.partitions.values()].map((p) => p.close()))
+  }
+}
