@@ -1,0 +1,302 @@
+import type { Code } from '#kernel/codes.ts'
+import { fault, isFault, toFault, type Fault } from '#kernel/fault.ts'
+import type { HttpResponse } from '#kernel/http.ts'
+import { parse } from '#kernel/schema.ts'
+import type { Attempt, RunOptions } from '#resilience/policy.ts'
+import { decode } from './decode.ts'
+import { exchange, named, type Request, type Trail } from './exchange.ts'
+import type { Ready, Rendered } from './operation.ts'
+import type { PageStep } from './paging.ts'
+import { EndedCall, keptBody } from './record.ts'
+import type { Shared } from './run.ts'
+import { isLasting } from './verdict.ts'
+
+export type CallOptions = {
+  /** Idempotency key, 1 to 255 visible characters. Default for an operation with a key: a fresh one, the same for all attempts. */
+  readonly key?: string
+  /** Monotonic milliseconds. Default and latest: the operation's total from now. */
+  readonly deadline?: number
+  readonly signal?: AbortSignal
+  readonly correlation?: string
+  /** Id of the message that is being handled. */
+  readonly message?: string
+  /** Above 1: this same call may have been made before by a handling that did not finish, so `verify` is asked first. */
+  readonly attempt?: number
+}
+
+export type Answered = {
+  readonly output: unknown
+  /** As it came, before the output schema. */
+  readonly body: unknown
+  readonly response: HttpResponse
+  /** What was asked, without credential. */
+  readonly path: string
+}
+
+/**
+ * One call from input to answer, all attempts included. What may have happened is never forgotten: `#uncertain` is set by an
+ * attempt whose outcome is unknown, and cleared only by an answer that settles it (P9).
+ */
+export class OneCall {
+  readonly #shared: Shared
+  readonly #ready: Ready
+  readonly #input: unknown
+  readonly #options: CallOptions
+  readonly #step: PageStep | undefined
+  readonly #id: string
+  readonly #trail: Trail
+  readonly #deadline: number
+  #uncertain: Fault | 'before' | undefined
+
+  constructor(shared: Shared, ready: Ready, input: unknown, options: CallOptions, step: PageStep | undefined) {
+    const { clock, ids } = shared.deps.runtime
+    const started = clock.mono()
+    const before = (options.attempt ?? 1) > 1
+    this.#shared = shared
+    this.#ready = ready
+    this.#input = input
+    this.#options = options
+    this.#step = step
+    this.#id = ids.next()
+    const key = ready.keyed ? (options.key ?? this.#id) : undefined
+    this.#trail = { started, key, before, attempts: [], sent: undefined, response: undefined }
+    this.#deadline = Math.min(options.deadline ?? Number.POSITIVE_INFINITY, started + ready.timeouts.total)
+    this.#uncertain = before && ready.spec.verify ? 'before' : undefined
+  }
+
+  async run(): Promise<Answered> {
+    const shared = this.#shared
+    shared.counters.calls++
+    try {
+      const answer = await this.#answer(await this.#rendered())
+      shared.counters.succeeded++
+      if (shared.auth) shared.credential = 'accepted'
+      this.#record('ok')
+      return answer
+    } catch (error) {
+      const failure = this.#surfaced(toFault(error, 'bug'))
+      if (this.#trail.attempts.length > 0) shared.counters.failed++
+      else shared.counters.refused++
+      if (failure.kind !== 'cancelled') shared.lastFault = { code: failure.code, at: shared.deps.runtime.clock.now() }
+      this.#record(failure.code)
+      throw failure
+    }
+  }
+
+  #rendered(): Rendered | Promise<Rendered> {
+    const { key } = this.#trail
+    if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key)) {
+      const message = 'an idempotency key is 1 to 255 visible ASCII characters'
+      throw fault('schema.invalid', { message, detail: { issues: [{ path: 'key', message }] } })
+    }
+    const { input } = this.#ready.spec
+    if (input === undefined) return this.#ready.render(this.#input, this.#step)
+    const parsed = parse(input, this.#input)
+    if (parsed instanceof Promise) return parsed.then((p) => this.#ready.render(p, this.#step))
+    return this.#ready.render(parsed, this.#step)
+  }
+
+  async #answer(rendered: Rendered): Promise<Answered> {
+    const { pipeline, deps } = this.#shared
+    const { signal } = this.#options
+    this.#refuseWhileOpen()
+    const options = { deadline: this.#deadline, classify: this.#ready.judge, ...(signal ? { signal } : {}) }
+    try {
+      return await pipeline.run((attempt) => this.#attempt(attempt, rendered), options)
+    } catch (error) {
+      const failure = this.#ours(toFault(error, 'bug'))
+      const unknown = this.#uncertain !== undefined && failure.kind === 'ambiguous'
+      if (unknown && this.#ready.spec.verify && deps.runtime.clock.mono() < this.#deadline) {
+        const found = await this.#lastResort(options)
+        if (found) return found
+      }
+      throw failure
+    }
+  }
+
+  /** Said at once, not after a wait for a place in the bulkhead: the message can then be held, and nothing was spent on it. */
+  #refuseWhileOpen(): void {
+    const { state, openUntil } = this.#shared.pipeline.breaker ?? { state: 'closed', openUntil: 0 }
+    if (state !== 'open' && state !== 'isolated') return
+    const left = openUntil - this.#shared.deps.runtime.clock.mono()
+    if (left > 0) throw this.#breakerOpen(left)
+  }
+
+  /** No repetition is left, but there is time to ask whether it worked. */
+  async #lastResort(options: RunOptions): Promise<Answered | undefined> {
+    try {
+      return await this.#shared.pipeline.run((attempt) => this.#verified(attempt), options)
+    } catch {
+      // It could not be asked: what is known is still the first fault.
+      return undefined
+    }
+  }
+
+  async #attempt(attempt: Attempt, rendered: Rendered): Promise<Answered> {
+    if (this.#uncertain !== undefined && this.#ready.spec.verify) {
+      const found = await this.#verified(attempt)
+      if (found) return found
+      this.#uncertain = undefined
+    }
+    const response = await this.#send(attempt, { ready: this.#ready, rendered, verifying: false })
+    const body = decoded(response, this.#ready)
+    const output = this.#checked(this.#ready, body)
+    return { output: output instanceof Promise ? await output : output, body, response, path: rendered.path }
+  }
+
+  /** Asks the declared read whether the call has happened; its answer if so. A 404 says that it has not. */
+  async #verified(attempt: Attempt): Promise<Answered | undefined> {
+    const verify = this.#ready.spec.verify!
+    const ready = this.#shared.operations.get(verify.call)!
+    const input = verify.input(this.#input)
+    const rendered = ready.render(ready.spec.input === undefined ? input : await parse(ready.spec.input, input))
+    let response: HttpResponse
+    try {
+      response = await this.#send(attempt, { ready, rendered, verifying: true })
+    } catch (error) {
+      if (isFault(error, 'connection.not_found')) return undefined
+      throw error
+    }
+    const body = decoded(response, ready)
+    const found = verify.found(await this.#checked(ready, body), this.#input)
+    if (found === undefined || found === null) return undefined
+    const output = await this.#checked(this.#ready, found)
+    this.#shared.counters.verified++
+    this.#uncertain = undefined
+    return { output, body, response, path: rendered.path }
+  }
+
+  /** One attempt. A second request only where the first is known not to have counted: a stale socket, a refused credential. */
+  async #send(attempt: Attempt, request: Request): Promise<HttpResponse> {
+    const { auth, deps } = this.#shared
+    const { ready, verifying } = request
+    const signal = this.#options.signal && attempt.signal
+    const refused: string[] = []
+    let stale = false
+    let credential = auth && (await auth(refused))
+    for (;;) {
+      // 1 ms before the pipeline gives up: the transport knows whether anything was sent, the pipeline does not.
+      const total = Math.max(1, Math.min(attempt.deadline, this.#deadline) - deps.runtime.clock.mono() - 1)
+      const [response, failure] = await exchange(this.#shared, this.#trail, request, credential, { total, signal })
+      if (failure === undefined) return response
+      if (failure.code === 'connection.cut' && failure.detail['reused'] === true && ready.repeatable && !stale) {
+        stale = true
+        continue
+      }
+      if (failure.code === 'connection.credential' && auth && credential) {
+        refused.push(credential.secret)
+        const other = refused.length < 2 ? await auth(refused) : undefined
+        if (other) {
+          credential = other
+          continue
+        }
+        this.#shared.credential = 'refused'
+      }
+      if (!verifying) this.#remember(failure)
+      throw failure
+    }
+  }
+
+  #remember(failure: Fault): void {
+    if (failure.kind === 'ambiguous' && !isLasting(failure)) this.#uncertain = failure
+    // Under the same key a refusal of what it says is the judgement of the first request too.
+    else if (this.#ready.keyed && (failure.kind === 'rejected' || failure.kind === 'conflict')) this.#uncertain = undefined
+  }
+
+  #checked(ready: Ready, body: unknown): unknown {
+    const { output } = ready.spec
+    if (output === undefined) return body
+    const misfit = (cause: unknown): never => {
+      if (!isFault(cause, 'schema.invalid')) throw cause
+      const detail = { reason: 'shape', ...cause.detail }
+      throw named('connection.response', ready, fault('connection.response', { detail, cause }))
+    }
+    try {
+      const value = parse(output, body)
+      return value instanceof Promise ? value.catch(misfit) : value
+    } catch (cause) {
+      return misfit(cause)
+    }
+  }
+
+  /** The words of the pipeline as those of a connection. */
+  #ours(f: Fault): Fault {
+    if (f.code === 'resilience.breaker_open') return this.#breakerOpen(f.retryAfter ?? 0)
+    if (f.code === 'resilience.timeout') {
+      const late = named('connection.timeout', this.#ready, f)
+      this.#uncertain ??= late
+      return late
+    }
+    const code = refusals[f.code]
+    return code === undefined ? f : named(code, this.#ready, f)
+  }
+
+  #breakerOpen(left: number): Fault {
+    const detail = { connection: this.#ready.connection, operation: this.#ready.name }
+    return fault('connection.breaker_open', { detail, retryAfter: Math.max(1, Math.ceil(Math.min(left, 3_600_000))) })
+  }
+
+  /**
+   * What the caller is told. A fault that says "nothing was sent" must not hide that an earlier attempt may have worked,
+   * unless the nature of the call or a key of the caller's own makes another call safe. Without key and `verify` nobody
+   * but a person can tell.
+   */
+  #surfaced(f: Fault): Fault {
+    const ready = this.#ready
+    const first = this.#uncertain
+    if (first === undefined || first === 'before' || ready.natural) return f
+    if (ready.keyed && this.#options.key !== undefined) return f
+    const code = ready.keyed || ready.spec.verify ? (first.code as Code) : 'connection.unverified'
+    if (f.code === code || (f.kind === 'ambiguous' && code !== 'connection.unverified')) return f
+    return named(code, ready, fault(code, { detail: { ...first.detail, reason: first.code, last: f.code }, cause: f }))
+  }
+
+  #record(outcome: string): void {
+    const { deps, name, credentialHeader } = this.#shared
+    const { started, key, attempts, sent, response } = this.#trail
+    if (!sent || attempts.length === 0) return
+    const { redact, clock, log } = deps.runtime
+    const ms = clock.mono() - started
+    try {
+      deps.record(
+        new EndedCall({
+          id: this.#id,
+          time: clock.now() - ms,
+          connection: name,
+          operation: this.#ready.name,
+          method: sent.ready.method,
+          path: sent.path,
+          status: response?.status,
+          outcome,
+          attempts,
+          ms,
+          key,
+          correlation: this.#options.correlation,
+          message: this.#options.message,
+          requestHeaders: sent.headers,
+          requestBody: sent.body,
+          responseHeaders: response?.headers,
+          responseBody: response && keptBody(response.body),
+          credentialHeader,
+          redact,
+        }),
+      )
+    } catch (error) {
+      // The call has happened: its answer must not be lost because nobody could write it down.
+      log.write('error', 'connection.record', { connection: name, fault: toFault(error, 'bug').message })
+    }
+  }
+}
+
+const refusals: Readonly<Record<string, Code>> = {
+  'resilience.bulkhead_full': 'connection.overloaded',
+  'resilience.limited': 'connection.limited',
+  'resilience.deadline': 'connection.deadline',
+}
+
+function decoded(response: HttpResponse, ready: Ready): unknown {
+  if (response.status === 204 || response.status === 205 || ready.method === 'HEAD') return undefined
+  // A repeated DELETE: gone is done, and their body speaks of an error that is none.
+  if (ready.method === 'DELETE' && response.status >= 400) return undefined
+  return decode(response, ready.answer)
+}

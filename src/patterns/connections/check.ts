@@ -1,0 +1,190 @@
+import { checkName, checkOptions, type Problem } from '#kernel/definition.ts'
+import { codes } from '#kernel/codes.ts'
+import { isSecret } from '#kernel/secret.ts'
+import { breakerProblems } from '#resilience/breaker.ts'
+import { bulkheadProblems } from '#resilience/bulkhead.ts'
+import { rateCheck } from '#resilience/rate.ts'
+import { retryProblems } from '#resilience/retry.ts'
+import { headerProblems, isFieldName, isSpan } from './check-parts.ts'
+import { consequences } from './classify.ts'
+import { collided, operationsOf, reserved, type ConnectionDefinition } from './define.ts'
+import { checkOperation } from './check-operation.ts'
+
+const known = [
+  'baseUrl',
+  'auth',
+  'headers',
+  'timeout',
+  'retry',
+  'breaker',
+  'limit',
+  'bulkhead',
+  'rules',
+  'maxBytes',
+  'tls',
+  'insecure',
+]
+
+/** Everything wrong in a connection, each with its path and the fix. Pure; reads no secret and opens nothing. */
+export function checkConnection(definition: ConnectionDefinition): Problem[] {
+  const options = definition.options as unknown as Readonly<Record<string | symbol, unknown>>
+  const path = `connection(${definition.name})`
+  const at = (name: string): string => `${path}.${name}`
+  const problems = [
+    ...checkName('connection', definition.name),
+    ...checkOptions(path, options, known),
+    ...baseUrlProblems(at('baseUrl'), options['baseUrl'], options['insecure']),
+    ...authProblems(at('auth'), options['auth']),
+    ...headerProblems(at('headers'), options['headers'], options['auth'] !== undefined),
+    ...timeoutProblems(at('timeout'), options['timeout']),
+    ...ruleProblems(at('rules'), options['rules']),
+    ...tlsProblems(at('tls'), options['tls']),
+    ...(options['breaker'] === undefined ? [] : breakerProblems(at('breaker'), options['breaker'])),
+    ...(options['bulkhead'] === undefined ? [] : bulkheadProblems(at('bulkhead'), options['bulkhead'])),
+    ...(options['retry'] === undefined || options['retry'] === false
+      ? []
+      : retryProblems(at('retry'), options['retry'])),
+  ]
+  for (const [i, rate] of [options['limit'] ?? []].flat().entries()) {
+    const fix = rateCheck(rate)
+    if (fix) problems.push({ path: `${at('limit')}[${i}]`, message: `${JSON.stringify(rate)} is not a rate`, fix })
+  }
+  const { maxBytes } = definition.options
+  if (maxBytes !== undefined && !(Number.isInteger(maxBytes) && maxBytes > 0 && maxBytes <= 2 ** 31)) {
+    problems.push({ path: at('maxBytes'), message: 'is not a size', fix: 'use whole bytes from 1 to 2147483648' })
+  }
+  for (const name of (options[collided] as readonly string[] | undefined) ?? []) {
+    problems.push({
+      path: at(`operations.${name}`),
+      message: 'an operation cannot have this name',
+      fix: `avoid ${reserved.join(', ')}`,
+    })
+  }
+  const operations = operationsOf(definition)
+  if (operations.length === 0 && options[collided] === undefined) {
+    problems.push({
+      path: at('operations'),
+      message: 'there is no operation',
+      fix: "add one: { charge: { http: 'POST /charges' } }",
+    })
+  }
+  for (const operation of operations)
+    problems.push(...checkOperation(at(`operations.${operation.name}`), operation, operations))
+  return problems
+}
+
+function baseUrlProblems(path: string, value: unknown, insecure: unknown): Problem[] {
+  const url = typeof value === 'string' ? URL.parse(value) : null
+  const wrong = (message: string, fix: string): Problem[] => [{ path, message, fix }]
+  if (insecure !== undefined && insecure !== 'allow-http') {
+    return wrong('`insecure` has an unknown value', "remove it, or write insecure: 'allow-http' and mean it")
+  }
+  if (!url || !/^https?:\/\//i.test(value as string))
+    return wrong('is not an http address', "use 'https://api.example.com/v1'")
+  if (url.username !== '' || url.password !== '')
+    return wrong('has a user or a password in it', 'use `auth` with a secret')
+  if (/[?#]/.test(value as string))
+    return wrong('has a query or a fragment', 'put a fixed query into the lines of the operations')
+  if (/[\s\\]/.test(value as string) || /(?:^|\/)\.\.?(?:\/|$)/.test((value as string).slice(8))) {
+    return wrong('has a space, a backslash, or a "." or ".." segment', 'write the address as it goes on the wire')
+  }
+  const here = url.hostname === 'localhost' || /^127\.\d+\.\d+\.\d+$/.test(url.hostname) || url.hostname === '[::1]'
+  if (url.protocol === 'http:' && !here && insecure !== 'allow-http') {
+    return wrong('is not encrypted', "use https, or insecure: 'allow-http' if everyone on the way may read it")
+  }
+  return []
+}
+
+function authProblems(path: string, auth: unknown): Problem[] {
+  if (auth === undefined) return []
+  const a = (typeof auth === 'object' && auth !== null ? auth : {}) as Readonly<Record<string, unknown>>
+  const fix = 'use bearer(secret(…)), apiKey(secret(…), { header }) or basic(user, secret(…))'
+  if (a['kind'] !== 'bearer' && a['kind'] !== 'api-key' && a['kind'] !== 'basic')
+    return [{ path, message: 'is not an auth', fix }]
+  const problems: Problem[] = []
+  if (!isSecret(a['secret'])) {
+    // The value is not repeated: it may well be the secret itself.
+    problems.push({
+      path,
+      message: 'does not name a secret',
+      fix: "name it: secret('PAYMENTS_KEY'); a value never stands in a definition",
+    })
+  }
+  if (a['kind'] === 'basic' && (typeof a['user'] !== 'string' || !/^[^:\p{Cc}]+$/u.test(a['user']))) {
+    problems.push({ path: `${path}.user`, message: 'is not a user', fix: 'use text without a colon (RFC 7617)' })
+  }
+  if (a['kind'] === 'api-key' && !(typeof a['query'] === 'string' && a['query'] !== '') && !isFieldName(a['header'])) {
+    problems.push({ path, message: 'has no place for the key', fix: "use { header: 'x-api-key' } or { query: 'key' }" })
+  }
+  return problems
+}
+
+function timeoutProblems(path: string, timeout: unknown): Problem[] {
+  if (timeout === undefined) return []
+  const fix = "use a duration: '10s', or { connect: '3s', firstByte: '10s', total: '30s' }"
+  if (typeof timeout !== 'object') return isSpan(timeout) ? [] : [{ path, message: 'is not a time', fix }]
+  return [
+    ...checkOptions(path, timeout, ['connect', 'firstByte', 'total']),
+    ...Object.entries(timeout ?? {})
+      .filter(([, value]) => value !== undefined && !isSpan(value))
+      .map(([name]) => ({ path: `${path}.${name}`, message: 'is not a time', fix })),
+  ]
+}
+
+function ruleProblems(path: string, rules: unknown): Problem[] {
+  if (rules === undefined) return []
+  if (!Array.isArray(rules)) return [{ path, message: 'is not a list', fix: "use [{ status: 409, then: 'ok' }]" }]
+  return rules.flatMap((rule: unknown, i) => {
+    const at = `${path}[${i}]`
+    const problems = checkOptions(at, rule, ['status', 'header', 'body', 'then'])
+    if (typeof rule !== 'object' || rule === null) return problems
+    const { status, header, body, then } = rule as Readonly<Record<string, unknown>>
+    const codesOf = [status ?? []].flat()
+    if (status === undefined && header === undefined && body === undefined) {
+      problems.push({ path: at, message: 'fits every answer', fix: 'add a status, a header or a body condition' })
+    }
+    if (!codesOf.every((s) => Number.isInteger(s) && (s as number) >= 200 && (s as number) <= 599)) {
+      problems.push({ path: `${at}.status`, message: 'is not a status', fix: 'use 200 to 599, or a list of these' })
+    }
+    const field = typeof header === 'object' && header !== null ? (header as { name?: unknown }).name : header
+    if (header !== undefined && !isFieldName(field)) {
+      problems.push({
+        path: `${at}.header`,
+        message: 'is not a field',
+        fix: "use 'x-error' or { name: 'x-error', value: '1' }",
+      })
+    }
+    if (body !== undefined && typeof body !== 'function') {
+      problems.push({ path: `${at}.body`, message: 'is not a function', fix: 'use (body) => true or false' })
+    }
+    const right =
+      typeof then === 'string' && (then in consequences || (then.startsWith('connection.') && then in codes))
+    if (!right) {
+      const fix = `use ${Object.keys(consequences).join(', ')} or a code such as connection.not_found`
+      problems.push({ path: `${at}.then`, message: 'is not a consequence', fix })
+    }
+    return problems
+  })
+}
+
+function tlsProblems(path: string, tls: unknown): Problem[] {
+  if (tls === undefined) return []
+  const problems = checkOptions(path, tls, ['ca', 'pins'])
+  if (typeof tls !== 'object' || tls === null) return problems
+  const { ca = [], pins = [] } = tls as { readonly ca?: unknown; readonly pins?: unknown }
+  if (!Array.isArray(ca) || !ca.every((c) => typeof c === 'string' && c.includes('-----BEGIN CERTIFICATE-----'))) {
+    problems.push({
+      path: `${path}.ca`,
+      message: 'is not a list of certificates',
+      fix: 'use PEM text, one entry a certificate',
+    })
+  }
+  if (!Array.isArray(pins) || !pins.every((p) => typeof p === 'string' && /^[A-Za-z0-9+/]{43}=$/.test(p))) {
+    problems.push({
+      path: `${path}.pins`,
+      message: 'is not a list of pins',
+      fix: 'use base64 of SHA-256 over the SubjectPublicKeyInfo',
+    })
+  }
+  return problems
+}

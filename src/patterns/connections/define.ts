@@ -1,0 +1,180 @@
+/**
+ * A connection: an outside API, and the operations it offers. Definition only: nothing is opened or read here.
+ *
+ * It is: a base address, one credential, the limits and patience that hold for all its operations, and each operation as
+ * a line (`'POST /charges/:id'`) with its schemas. `ctx.call(payments.charge, input)` calls one, `ctx.each` walks a paged one.
+ * It is not: a client object (nothing to construct or pass around), a place for code that runs before or after a call (that
+ * is a mapping), or a proxy for paths that were not declared.
+ * Words it adds: *connection*, *operation*, *verify*, *rule*, *call record*.
+ */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { define, type Definition } from '#kernel/definition.ts'
+import type { Duration } from '#kernel/duration.ts'
+import type { OperationHandle } from '#kernel/handle.ts'
+import type { Schema } from '#kernel/schema.ts'
+import type { BreakerOptions } from '#resilience/breaker.ts'
+import type { BulkheadOptions } from '#resilience/bulkhead.ts'
+import type { Rate } from '#resilience/rate.ts'
+import type { RetryOptions, RetrySchedule } from '#resilience/retry.ts'
+import type { Auth } from './auth.ts'
+import type { Rule } from './classify.ts'
+import type { Pages } from './paging.ts'
+
+export type ConnectionOptions = {
+  /** `https://host[:port][/path]`: no user, query or fragment. Plain http only to this machine. */
+  readonly baseUrl: string
+  /** `bearer`, `apiKey` or `basic`. Default none. */
+  readonly auth?: Auth
+  /** Sent with every operation. Names and values in the clear: a secret belongs into `auth`. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Whole call, retries and waits included: 30 s. `connect` 3 s and `firstByte` 10 s hold for each attempt. */
+  readonly timeout?: Duration | Timeouts
+  /** Default 4 retries from 1 s, doubling to 60 s, jitter +0–25 %, at most 10 % of the calls of 10 s. `false`: never. */
+  readonly retry?: RetryOptions | RetrySchedule | false
+  /** Default opens after 5 failures in a row, 5 in 60 s, or more than half of 10 calls; for 30 s, growing to 60 s. */
+  readonly breaker?: BreakerOptions
+  /** `'50/s'`, or several windows at once: `['50/s', '100000/day']`. Default none. Counts every attempt that is sent. */
+  readonly limit?: Rate | readonly Rate[]
+  /** Default 20 calls under way and 100 waiting. */
+  readonly bulkhead?: BulkheadOptions
+  /** What answers mean, before the common table is asked. First that fits. */
+  readonly rules?: readonly Rule[]
+  /** Longest answer in bytes; a longer one is cut off and refused. Default 8 MiB. */
+  readonly maxBytes?: number
+  /** Certificates (PEM) trusted in addition to the system's; keys (base64 SHA-256 of SPKI), one of which must be in the chain. */
+  readonly tls?: { readonly ca?: readonly string[]; readonly pins?: readonly string[] }
+  /** Allows an `http://` baseUrl to another machine: everything, credentials included, is then readable on the way. */
+  readonly insecure?: 'allow-http'
+}
+
+export type Timeouts = { readonly connect?: Duration; readonly firstByte?: Duration; readonly total?: Duration }
+
+export type OperationOptions = {
+  /** Method and path; `:name` is filled from the input. `'GET /shops/:shop/orders.json?status=any'`. */
+  readonly http: string
+  /**
+   * How it may be repeated when nobody knows whether it worked. `'key'`: an idempotency key is sent, the same with every
+   * repetition. `'natural'`: twice has the effect of once (put, set, delete). Default: by method (RFC 9110 §9.2.2), so
+   * POST and PATCH are not repeated unless `verify` is declared.
+   */
+  readonly idempotent?: 'key' | 'natural' | false
+  /** Field that carries the key. Default `idempotency-key`. */
+  readonly keyHeader?: string
+  /** Input fields that go into the query although the method has a body. */
+  readonly query?: readonly string[]
+  /** How the rest of the input is sent by a method with a body. Default `json`. */
+  readonly body?: 'json' | 'form'
+  /** What the answer is. Default `json`: anything else is `connection.response`. */
+  readonly answer?: 'json' | 'text' | 'bytes'
+  /** How a list goes on, for `each`. */
+  readonly pages?: Pages
+  /** Instead of the connection's total. */
+  readonly timeout?: Duration
+  /** In addition to the connection's. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/**
+ * How to find out whether a call worked: a declared read, asked before a call is repeated whose outcome is unknown, and once
+ * more when no repetition is left. `found` gives the answer of the call out of what was read, or undefined when it did not
+ * happen. Between the read and a repetition the first call may still arrive at their side: a window that only a key closes.
+ */
+export type VerifyOptions<I, O, Ins, Outs> = {
+  [V in keyof Ins & keyof Outs]: {
+    readonly call: V
+    readonly input: (input: I) => Ins[V]
+    readonly found: (answer: Outs[V], input: I) => O | undefined
+  }
+}[keyof Ins & keyof Outs]
+
+/** As the runtime sees it, types set aside. */
+export type OperationSpec = OperationOptions & {
+  readonly input?: Schema
+  readonly output?: Schema
+  readonly verify?: {
+    readonly call: string
+    readonly input: (input: unknown) => unknown
+    readonly found: (answer: unknown, input: unknown) => unknown
+  }
+}
+
+/** What `call` and `each` take: the handle, with the declaration on it. */
+export type Operation<Input = never, Output = unknown> = OperationHandle<Input, Output> & {
+  readonly spec: OperationSpec
+}
+
+/** A connection whose operations are its properties: `payments.charge`. */
+export type Connection<Ins, Outs> = ConnectionDefinition & {
+  readonly [K in keyof Ins & keyof Outs]: Operation<Ins[K], Outs[K]>
+}
+
+export type ConnectionDefinition = Definition<'connection'> & { readonly options: ConnectionOptions }
+
+/**
+ * Defines a connection. `baseUrl` and `operations` alone are safe for production: bounded time, retries of what may be
+ * repeated, breaker, bulkhead, own sockets, masked call records. All problems are reported together when the app starts.
+ *
+ * Faults of a call: `schema.invalid` (the input; nothing was sent), every `connection.*`, `cancelled`. A call that may have
+ * happened is repeated only if that is safe; otherwise it ends as `connection.unverified`. A crash in mid-call leaves the
+ * outcome open: the message is handled again, with the same idempotency key.
+ *
+ * @example
+ * export const payments = connection('payments', {
+ *   baseUrl: 'https://api.payments.test',
+ *   auth: bearer(secret('PAYMENTS_KEY')),
+ *   operations: { charge: { http: 'POST /charges', input: NewCharge, output: Charge, idempotent: 'key' } },
+ * })
+ */
+export function connection<Ins, Outs>(
+  name: string,
+  options: ConnectionOptions & {
+    // Two mapped types, not one over a spec: each property is then inferred from its schemas alone, and the functions of
+    // `verify` see the input and output types of all operations without an annotation.
+    readonly operations: {
+      readonly [K in keyof Ins]: OperationOptions & {
+        /** Checked before anything is sent; what it returns is sent. */
+        readonly input?: StandardSchemaV1<Ins[K], unknown>
+      }
+    } & {
+      readonly [K in keyof Outs]: {
+        /** Checked before the caller gets it; a misfit is `connection.response`. */
+        readonly output?: StandardSchemaV1<unknown, Outs[K]>
+        readonly verify?: K extends keyof Ins ? VerifyOptions<Ins[K], Outs[K], Ins, Outs> : never
+      }
+    }
+  },
+): Connection<Ins, Outs> {
+  const { operations, ...rest } = options
+  const definition: Record<string, unknown> = {}
+  if (typeof operations === 'object' && operations !== null) {
+    for (const [operation, spec] of Object.entries(operations)) {
+      definition[operation] = Object.freeze({
+        kind: 'operation',
+        connection: name,
+        name: operation,
+        spec: { ...(spec as object) },
+      })
+    }
+  }
+  // Last, so that an operation of one of these names cannot replace them; `checkConnection` reports it.
+  const taken = reserved.filter((r) => r in definition)
+  Object.assign(definition, {
+    kind: 'connection',
+    name,
+    options: { ...rest, ...(taken.length > 0 ? { [collided]: taken } : {}) },
+  })
+  return define(definition) as Connection<Ins, Outs>
+}
+
+/** Names that an operation cannot have. */
+export const reserved = ['kind', 'name', 'options'] as const
+
+/** Where a definition keeps names of operations that it could not take, for the check. */
+export const collided = Symbol('collided')
+
+/** The operations of a connection, by name. */
+export function operationsOf(definition: ConnectionDefinition): readonly Operation<unknown, unknown>[] {
+  return Object.entries(definition as unknown as Record<string, unknown>)
+    .filter(([name]) => !(reserved as readonly string[]).includes(name))
+    .map(([, operation]) => operation as Operation<unknown, unknown>)
+}

@@ -1,0 +1,134 @@
+import type { Code } from '#kernel/codes.ts'
+import { fault, toFault, type Fault } from '#kernel/fault.ts'
+import type { HttpResponse, Phases } from '#kernel/http.ts'
+import type { Credential } from './auth.ts'
+import { classify, type Asked } from './classify.ts'
+import { decodeLoosely } from './decode.ts'
+import type { Ready, Rendered } from './operation.ts'
+import { rateLimitOf } from './rate-limit.ts'
+import type { CallAttempt } from './record.ts'
+import type { Shared } from './run.ts'
+
+/** What is to be sent, and why: the call itself, or the read that verifies it. */
+export type Request = { readonly ready: Ready; readonly rendered: Rendered; readonly verifying: boolean }
+
+/** What a call leaves behind for its record, filled as it goes. */
+export type Trail = {
+  /** Monotonic milliseconds. */
+  readonly started: number
+  readonly key: string | undefined
+  /** A handling that did not finish may have sent the same before. */
+  readonly before: boolean
+  readonly attempts: CallAttempt[]
+  sent: { readonly ready: Ready; readonly path: string; readonly headers: Readonly<Record<string, string>>; readonly body: string | undefined } | undefined
+  response: HttpResponse | undefined
+}
+
+/** One request on the wire: its answer, and the fault that the answer means; or the fault that prevented an answer. */
+export async function exchange(
+  shared: Shared,
+  trail: Trail,
+  request: Request,
+  credential: Credential | undefined,
+  bounds: { readonly total: number; readonly signal: AbortSignal | undefined },
+): Promise<readonly [HttpResponse, Fault | undefined] | readonly [undefined, Fault]> {
+  const { http, clock } = shared.deps.runtime
+  const { ready, rendered, verifying } = request
+  const { body } = rendered
+  const headers: Record<string, string> = { ...ready.headers }
+  let path = rendered.path
+  if (credential?.header !== undefined) headers[credential.header] = credential.value
+  if (credential?.query !== undefined) path = withCredential(path, credential)
+  if (trail.key !== undefined && !verifying) headers[ready.keyHeader] = trail.key
+  if (body === undefined && 'content-type' in headers) delete headers['content-type']
+  // The record is about the call; a verifying read shows only among its attempts, unless it was all there was.
+  if (!verifying || trail.sent === undefined) {
+    trail.sent = { ready, path, headers, body }
+    trail.response = undefined
+  }
+  shared.counters.attempts++
+  const now = clock.mono()
+  let response: HttpResponse
+  try {
+    response = await http.send({
+      method: ready.method,
+      origin: shared.origin,
+      path,
+      headers,
+      pool: shared.name,
+      timeouts: { connect: ready.timeouts.connect, firstByte: ready.timeouts.firstByte, total: bounds.total },
+      maxBytes: shared.maxBytes,
+      ...(body === undefined ? {} : { body }),
+      ...(bounds.signal ? { signal: bounds.signal } : {}),
+    })
+  } catch (error) {
+    const failure = transport(toFault(error, 'bug'), request, trail)
+    const phases = failure.detail['phases'] as Phases | undefined
+    tried(shared, trail, request, now, { code: failure.code, ...(phases ? { phases } : {}) })
+    return [undefined, failure]
+  }
+  if (trail.sent.headers === headers) trail.response = response
+  const { limiter } = shared.pipeline
+  if (limiter) {
+    const left = rateLimitOf(response.headers, clock.now())
+    if (left) limiter.correct(left)
+  }
+  const { status, phases } = response
+  const failure = judged(shared, response, request, trail)
+  tried(shared, trail, request, now, failure ? { status, phases, code: failure.code } : { status, phases })
+  return [response, failure]
+}
+
+function judged(shared: Shared, response: HttpResponse, request: Request, trail: Trail): Fault | undefined {
+  if (response.status >= 200 && response.status < 300 && shared.rules.length === 0) return undefined
+  let decoded: { readonly value: unknown } | undefined
+  const answer = {
+    status: response.status,
+    headers: response.headers,
+    body: () => (decoded ??= { value: decodeLoosely(response) }).value,
+  }
+  return classify(answer, asked(request, trail), shared.rules, shared.deps.runtime.clock.now())
+}
+
+function asked({ ready, verifying }: Request, trail: Trail): Asked {
+  return {
+    connection: ready.connection,
+    operation: ready.name,
+    method: ready.method,
+    natural: ready.natural,
+    keyed: ready.keyed,
+    repeated: !verifying && (trail.before || trail.attempts.some((a) => a.purpose === undefined)),
+  }
+}
+
+/** A refusal whose body was cut is a refusal all the same: its status is known. */
+function transport(f: Fault, request: Request, trail: Trail): Fault {
+  const { status } = f.detail
+  if (f.code === 'connection.response' && typeof status === 'number' && status >= 300) {
+    const known = classify({ status, headers: {}, body: () => undefined }, asked(request, trail), [], 0)
+    if (known) return known
+  }
+  return named(f.code as Code, request.ready, f)
+}
+
+/** The fault under this code, with the names of what was called. */
+export function named(code: Code, ready: Ready, f: Fault): Fault {
+  return fault(code, {
+    message: `${ready.connection}.${ready.name}: ${f.code === code ? f.message : fault(code).message}`,
+    detail: { connection: ready.connection, operation: ready.name, ...f.detail },
+    cause: f.cause ?? f,
+    ...(f.retryAfter === undefined ? {} : { retryAfter: f.retryAfter }),
+  })
+}
+
+function tried(shared: Shared, trail: Trail, request: Request, from: number, outcome: Pick<CallAttempt, 'status' | 'code' | 'phases'>): void {
+  const ms = shared.deps.runtime.clock.mono() - from
+  const at = from - trail.started
+  trail.attempts.push(request.verifying ? { at, ms, ...outcome, purpose: 'verify' } : { at, ms, ...outcome })
+}
+
+function withCredential(path: string, credential: Credential): string {
+  // An address that came from them (paging) may carry it already.
+  const has = path.includes(`?${credential.query}=`) || path.includes(`&${credential.query}=`)
+  return has ? path : `${path}${path.includes('?') ? '&' : '?'}${credential.query}=${credential.value}`
+}

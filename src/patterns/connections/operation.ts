@@ -1,0 +1,166 @@
+import { milliseconds, type Duration } from '#kernel/duration.ts'
+import { fault } from '#kernel/fault.ts'
+import type { HttpRequest } from '#kernel/http.ts'
+import type { Verdict } from '#resilience/policy.ts'
+import type { ConnectionOptions, Operation, OperationSpec, Timeouts } from './define.ts'
+import type { PageStep } from './paging.ts'
+import { expandPath, formString, parseTemplate, pathShape, queryString, without, type Template } from './template.ts'
+import { verdict } from './verdict.ts'
+
+/** What an operation sends for an input: the path with its query, and the body. */
+export type Rendered = { readonly path: string; readonly body: string | undefined }
+
+/** An operation made ready: everything that does not depend on the input is worked out once. */
+export type Ready = {
+  readonly connection: string
+  readonly name: string
+  readonly spec: OperationSpec
+  readonly method: string
+  /** `/charges/:id`: for metrics and logs. */
+  readonly shape: string
+  /** Carries an idempotency key. */
+  readonly keyed: boolean
+  /** Twice has the effect of once by method or by declaration. */
+  readonly natural: boolean
+  /** The same, or by key. */
+  readonly repeatable: boolean
+  readonly keyHeader: string
+  /** Everything but credential and key. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly answer: 'json' | 'text' | 'bytes'
+  readonly timeouts: HttpRequest['timeouts']
+  readonly judge: (error: unknown) => Verdict
+  render(input: unknown, step?: PageStep): Rendered
+}
+
+const safe: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'QUERY'])
+const idempotent: ReadonlySet<string> = new Set([...safe, 'PUT', 'DELETE'])
+const bodiless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'DELETE'])
+
+/** RFC 9110 §9.2.1. */
+export function isSafe(method: string): boolean {
+  return safe.has(method)
+}
+
+/** Throws `config.option` when the line cannot be read; `checkConnection` has said so before. */
+export function prepare(operation: Operation<unknown, unknown>, options: ConnectionOptions): Ready {
+  const { spec } = operation
+  const template = parseTemplate(spec.http)
+  if ('problem' in template) {
+    throw fault('config.option', { message: `${operation.connection}.${operation.name}: the line ${template.problem}` })
+  }
+  const { method } = template
+  const keyed = spec.idempotent === 'key'
+  const natural = spec.idempotent === 'natural' || (spec.idempotent === undefined && idempotent.has(method))
+  const repeatable = keyed || natural
+  const again = repeatable || spec.verify !== undefined
+  const type = bodiless.has(method) ? {} : { 'content-type': spec.body === 'form' ? form : json }
+  return {
+    connection: operation.connection,
+    name: operation.name,
+    spec,
+    method,
+    shape: pathShape(template),
+    keyed,
+    natural,
+    repeatable,
+    keyHeader: (spec.keyHeader ?? 'idempotency-key').toLowerCase(),
+    headers: {
+      accept: spec.answer === undefined || spec.answer === 'json' ? json : '*/*',
+      'accept-encoding': 'identity',
+      'user-agent': 'fairlead',
+      ...type,
+      ...lowered(options.headers),
+      ...lowered(spec.headers),
+    },
+    answer: spec.answer ?? 'json',
+    timeouts: timeoutsOf(options, spec),
+    judge: (error) => verdict(error, again),
+    render: renderer(template, spec, basePath(options.baseUrl)),
+  }
+}
+
+const json = 'application/json'
+const form = 'application/x-www-form-urlencoded'
+
+function renderer(template: Template, spec: OperationSpec, base: string): Ready['render'] {
+  const inQuery = bodiless.has(template.method)
+  const queryNames = new Set(spec.query)
+  const params = new Set(template.params)
+  const taken = new Set([...params, ...queryNames])
+  const plain = params.size === 0 && queryNames.size === 0
+  return (input, step) => {
+    if (step?.path !== undefined) return { path: step.path, body: undefined }
+    if (!isRecord(input) || (plain && !inQuery && step?.fields === undefined)) return whole(input)
+    const path = base + expandPath(template, input)
+    const fields = step?.fields
+    if (inQuery)
+      return {
+        path: withQuery(path, template.query, queryString({ ...without(input, params), ...fields })),
+        body: undefined,
+      }
+    const asked: Record<string, unknown> = {}
+    for (const name of queryNames) if (Object.hasOwn(input, name)) asked[name] = input[name]
+    const rest = { ...without(input, taken), ...fields }
+    // All of it went into the path and the query: an empty object would be a body that nobody asked for.
+    const empty = Object.keys(rest).length === 0 && Object.keys(input).length > 0
+    return { path: withQuery(path, template.query, queryString(asked)), body: empty ? undefined : encoded(rest, spec) }
+  }
+
+  function whole(input: unknown): Rendered {
+    if (params.size > 0 || (input !== undefined && inQuery)) throw notFields(isRecord(input) ? undefined : input)
+    const path = withQuery(base + template.texts[0]!, template.query, '')
+    return { path, body: input === undefined ? undefined : encoded(input, spec) }
+  }
+}
+
+function encoded(value: unknown, spec: OperationSpec): string {
+  if (spec.body === 'form') {
+    if (!isRecord(value)) throw notFields(value)
+    return formString(value)
+  }
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value)
+  } catch (cause) {
+    // A cycle or a bigint. The message of the platform may quote property names only.
+    throw fault('schema.invalid', { message: 'the input cannot be written as JSON', cause, detail: { issues: [] } })
+  }
+  if (text === undefined) throw notFields(value)
+  return text
+}
+
+function notFields(value: unknown): Error {
+  const message = `the input must be an object with fields, it is ${Array.isArray(value) ? 'a list' : typeof value}`
+  return fault('schema.invalid', { message, detail: { issues: [{ path: '', message }] } })
+}
+
+function withQuery(path: string, fixed: string, asked: string): string {
+  if (fixed === '' && asked === '') return path
+  return `${path}?${fixed}${fixed !== '' && asked !== '' ? '&' : ''}${asked}`
+}
+
+function timeoutsOf(options: ConnectionOptions, spec: OperationSpec): HttpRequest['timeouts'] {
+  const all: Timeouts = typeof options.timeout === 'string' ? { total: options.timeout } : (options.timeout ?? {})
+  const total = milliseconds(spec.timeout ?? all.total ?? '30s')
+  // An operation that is given longer than the connection's total may also be silent for longer.
+  const firstByte: Duration = all.firstByte ?? (total > 30_000 ? `${total}ms` : '10s')
+  return {
+    connect: Math.min(total, milliseconds(all.connect ?? '3s')),
+    firstByte: Math.min(total, milliseconds(firstByte)),
+    total,
+  }
+}
+
+/** `/v2` of `https://api.example.com/v2/`. */
+function basePath(baseUrl: string): string {
+  return new URL(baseUrl).pathname.replace(/\/+$/, '')
+}
+
+function lowered(headers: Readonly<Record<string, string>> | undefined): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]))
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

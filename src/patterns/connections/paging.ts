@@ -1,0 +1,157 @@
+import { fault } from '#kernel/fault.ts'
+import { linkTo } from './link.ts'
+
+/**
+ * How a list goes on. `cursor`: the answer names the next page (a token, or an address on the same origin). `page`: 1, 2, 3
+ * until a page is empty. `offset`: 0, then as many as have come, until a page is empty. `link`: the Link field (RFC 8288).
+ */
+export type PageStyle = 'cursor' | 'page' | 'offset' | 'link'
+
+export type Pages =
+  | PageStyle
+  | {
+      readonly style: PageStyle
+      /** Parameter that asks for a page. Default `cursor`, `page` or `offset`. */
+      readonly param?: string
+      /** Where the answer names the next page: `'paging.next.after'`. Default the first of the usual names at the top. */
+      readonly next?: string
+      /** Instead of `next`: the cursor is this field of the last item (`'id'`), as long as `more` is not false. */
+      readonly after?: string
+      /** Where the answer says that there is more: `'has_more'`. */
+      readonly more?: string
+      /** Where the items are: `'data.items'`. Default the answer itself, or its first list. */
+      readonly items?: string
+      /** First page or offset. Default 1 and 0. */
+      readonly first?: number
+      /** Most pages of one walk. Default 10,000. */
+      readonly most?: number
+    }
+
+/** What the next request has that the first had not: fields in place of the input's, or a whole path on the same origin. */
+export type PageStep = { readonly fields?: Readonly<Record<string, string | number>>; readonly path?: string }
+
+export type Page = {
+  /** The answer as it came, before the output schema: a schema may strip the cursor. */
+  readonly body: unknown
+  readonly headers: Readonly<Record<string, string>>
+  readonly items: readonly unknown[]
+  /** The whole answer, to notice a page that comes twice. */
+  readonly raw: Uint8Array
+  /** What was asked: the base of relative addresses. */
+  readonly path: string
+}
+
+const usual = ['next', 'next_cursor', 'nextCursor', 'next_page_token', 'nextPageToken', '@odata.nextLink']
+
+/**
+ * Walks one list: `first` is the first request, `after(page)` the next one or undefined at the end. Pure but for what it has
+ * seen. Rather than end a list early in silence it throws `connection.pages`: a cursor or a page that came before, more than
+ * `most` pages, a next page on another origin.
+ */
+export function pager(
+  pages: Pages | undefined,
+  origin: string,
+): {
+  first(input: unknown): PageStep
+  after(page: Page): PageStep | undefined
+  items(output: unknown): readonly unknown[]
+} {
+  const options = typeof pages === 'object' ? pages : pages === undefined ? undefined : { style: pages }
+  const style = options?.style
+  const most = options?.most ?? 10_000
+  const param = options?.param ?? (style === 'page' || style === 'offset' ? style : 'cursor')
+  const seen = new Set<string>()
+  let count = 0
+  let at = 0
+  let last: Uint8Array | undefined
+
+  const fail = (reason: string): never => {
+    throw fault('connection.pages', { detail: { reason, page: count } })
+  }
+  const once = (cursor: string): void => {
+    if (seen.has(cursor)) fail('a cursor came twice')
+    seen.add(cursor)
+  }
+  const address = (uri: string, page: Page): PageStep => {
+    const url = URL.parse(uri, origin + page.path)
+    if (!url || url.origin !== origin) return fail('the next page is on another origin')
+    const path = url.pathname + url.search
+    once(path)
+    return { path }
+  }
+  const moved = (by: number, page: Page): PageStep | undefined => {
+    if (page.items.length === 0) return undefined
+    if (last && same(last, page.raw)) fail('a page came twice')
+    last = page.raw
+    at += by
+    return { fields: { [param]: at } }
+  }
+
+  return {
+    first(input) {
+      if (style !== 'page' && style !== 'offset') return {}
+      const given = isRecord(input) ? Number(input[param]) : Number.NaN
+      at = Number.isFinite(given) ? given : (options?.first ?? (style === 'page' ? 1 : 0))
+      return { fields: { [param]: at } }
+    },
+    after(page) {
+      count++
+      if (options === undefined) return undefined
+      const step = next(page)
+      if (step !== undefined && count >= most) fail(`there are more than ${most} pages`)
+      return step
+    },
+    items(output) {
+      const list = options?.items === undefined ? firstList(output) : lookUp(output, options.items)
+      if (Array.isArray(list)) return list as unknown[]
+      throw fault('connection.response', { message: 'the answer has no list to walk', detail: { reason: 'no-list' } })
+    },
+  }
+
+  function next(page: Page): PageStep | undefined {
+    if (style === 'page') return moved(1, page)
+    if (style === 'offset') return moved(page.items.length, page)
+    if (options?.more !== undefined && lookUp(page.body, options.more) !== true) return undefined
+    if (style === 'link') {
+      const uri = linkTo(page.headers['link'], 'next')
+      return uri === undefined ? undefined : address(uri, page)
+    }
+    const cursor = cursorOf(page)
+    if (cursor === undefined || cursor === null || cursor === '' || cursor === false) return undefined
+    if (typeof cursor !== 'string' && typeof cursor !== 'number') return fail('the cursor is neither text nor a number')
+    if (/^(?:https?:\/\/|\/|\?)/.test(String(cursor))) return address(String(cursor), page)
+    once(String(cursor))
+    return { fields: { [param]: cursor } }
+  }
+
+  function cursorOf(page: Page): unknown {
+    if (options?.after !== undefined)
+      return page.items.length === 0 ? undefined : lookUp(page.items.at(-1), options.after)
+    if (options?.next !== undefined) return lookUp(page.body, options.next)
+    const name = isRecord(page.body) ? usual.find((n) => Object.hasOwn(page.body as object, n)) : undefined
+    return name === undefined ? undefined : (page.body as Record<string, unknown>)[name]
+  }
+}
+
+function firstList(output: unknown): unknown {
+  if (Array.isArray(output)) return output
+  return isRecord(output) ? Object.values(output).find((v) => Array.isArray(v)) : undefined
+}
+
+/** The value at a dotted path, of own properties only. */
+function lookUp(value: unknown, path: string): unknown {
+  let at = value
+  for (const name of path.split('.')) {
+    if (!isRecord(at) || !Object.hasOwn(at, name)) return undefined
+    at = at[name]
+  }
+  return at
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}

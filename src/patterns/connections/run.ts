@@ -1,0 +1,180 @@
+import type { ItemOf } from '#kernel/context.ts'
+import { fault } from '#kernel/fault.ts'
+import type { OperationHandle } from '#kernel/handle.ts'
+import type { Runtime } from '#kernel/runtime.ts'
+import { breaker } from '#resilience/breaker.ts'
+import { bulkhead } from '#resilience/bulkhead.ts'
+import { compose, type Pipeline } from '#resilience/compose.ts'
+import { limit } from '#resilience/limiter.ts'
+import { retry } from '#resilience/retry.ts'
+import { credentials, type Credentials } from './auth.ts'
+import { OneCall, type CallOptions } from './call.ts'
+import type { Rule } from './classify.ts'
+import { operationsOf, type ConnectionDefinition } from './define.ts'
+import { prepare, type Ready } from './operation.ts'
+import { pager, type PageStep } from './paging.ts'
+import type { EndedCall } from './record.ts'
+
+export type { CallOptions } from './call.ts'
+
+export type ConnectionDeps = {
+  readonly runtime: Pick<Runtime, 'clock' | 'random' | 'ids' | 'http' | 'secrets' | 'redact' | 'log'>
+  /** Gets every call of which at least one attempt was sent, when it has ended. Must not throw or wait. */
+  readonly record: (call: EndedCall) => void
+}
+
+/** What a status screen shows: plain JSON, of this process and since it was opened. */
+export type ConnectionState = {
+  readonly name: string
+  readonly breaker: 'closed' | 'open' | 'half-open' | 'isolated'
+  /** RFC 3339; absent when closed or isolated. */
+  readonly openUntil?: string
+  /** RFC 3339: until then nothing is sent because they asked for it. */
+  readonly coolUntil?: string
+  /** `refused` from a 401 that no other current secret could answer, until a call succeeds again. */
+  readonly credential: 'unused' | 'accepted' | 'refused'
+  readonly running: number
+  readonly waiting: number
+  readonly counters: Readonly<Counters>
+  readonly lastFault?: { readonly code: string; readonly time: string }
+}
+
+export type Counters = {
+  calls: number
+  succeeded: number
+  failed: number
+  /** Ended by ourselves before anything was sent: breaker, limit, bulkhead, deadline, input. */
+  refused: number
+  attempts: number
+  retries: number
+  verified: number
+}
+
+/** What the calls of one connection share. */
+export type Shared = {
+  readonly name: string
+  readonly origin: string
+  readonly rules: readonly Rule[]
+  readonly maxBytes: number
+  readonly auth: Credentials | undefined
+  readonly credentialHeader: string | undefined
+  readonly pipeline: Pipeline
+  readonly deps: ConnectionDeps
+  readonly counters: Counters
+  readonly operations: ReadonlyMap<string, Ready>
+  credential: ConnectionState['credential']
+  lastFault: { readonly code: string; readonly at: number } | undefined
+}
+
+export interface OpenConnection {
+  /** The validated answer. Rejects with a fault, see `connection`. */
+  call<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options?: CallOptions): Promise<Output>
+  /**
+   * The items of a list, page after page; each page is a call of its own with its own total time, none beyond
+   * `options.deadline`. Throws what a call throws, and `connection.pages` rather than end early in silence.
+   */
+  each<Input, Output>(
+    operation: OperationHandle<Input, Output>,
+    input: Input,
+    options?: CallOptions,
+  ): AsyncGenerator<ItemOf<Output>, void>
+  state(): ConnectionState
+  /** Ends what waits as `cancelled` and refuses what comes. Sockets belong to the HTTP port. Idempotent. */
+  close(): void
+}
+
+/**
+ * Brings a checked definition to life. Order of the policies, outermost first: total time, retry (with its budget, and
+ * `verify` before each repetition), bulkhead, limit, breaker, attempt. The limit stands inside retry because every attempt counts
+ * on their side; the breaker innermost because what waited while it opened must not be sent.
+ */
+export function openConnection(definition: ConnectionDefinition, deps: ConnectionDeps): OpenConnection {
+  const { name, options } = definition
+  const { clock, random, log } = deps.runtime
+  const rates = [options.limit ?? []].flat()
+  const pipeline = compose(
+    {
+      clock,
+      random,
+      name,
+      observe: (event) => {
+        if (event.type === 'retry') shared.counters.retries++
+        if (event.type !== 'breaker') return
+        const level = event.to === 'open' ? 'warn' : 'info'
+        log.write(level, 'connection.breaker', {
+          connection: name,
+          from: event.from,
+          to: event.to,
+          openFor: event.openFor,
+        })
+      },
+    },
+    ...(options.retry === false ? [] : [retry(options.retry)]),
+    bulkhead(options.bulkhead),
+    ...(rates.length > 0 ? [limit({ rate: rates })] : []),
+    breaker(options.breaker),
+  )
+  const { auth } = options
+  const shared: Shared = {
+    name,
+    origin: new URL(options.baseUrl).origin,
+    rules: options.rules ?? [],
+    maxBytes: options.maxBytes ?? 8_388_608,
+    auth: auth && credentials(auth, deps.runtime),
+    credentialHeader: auth && 'header' in auth ? auth.header.toLowerCase() : undefined,
+    pipeline,
+    deps,
+    counters: { calls: 0, succeeded: 0, failed: 0, refused: 0, attempts: 0, retries: 0, verified: 0 },
+    operations: new Map(operationsOf(definition).map((o) => [o.name, prepare(o, options)])),
+    credential: 'unused',
+    lastFault: undefined,
+  }
+
+  const readyOf = (operation: Pick<OperationHandle, 'connection' | 'name'>): Ready => {
+    const ready = operation.connection === name ? shared.operations.get(operation.name) : undefined
+    if (!ready)
+      throw fault('connection.operation', { detail: { connection: operation.connection, operation: operation.name } })
+    return ready
+  }
+
+  return {
+    async call<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options: CallOptions = {}) {
+      const answer = await new OneCall(shared, readyOf(operation), input, options, undefined).run()
+      // Checked by the output schema; without one, Output is unknown.
+      return answer.output as Output
+    },
+    async *each<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options: CallOptions = {}) {
+      const ready = readyOf(operation)
+      const pages = pager(ready.spec.pages, shared.origin)
+      // Each page is another request: the caller's key would make the second page a repetition of the first.
+      const { key: _key, ...each } = options
+      for (let step: PageStep | undefined = pages.first(input); step !== undefined; ) {
+        const { output, body, response, path } = await new OneCall(shared, ready, input, each, step).run()
+        const items = pages.items(output)
+        yield* items as readonly ItemOf<Output>[]
+        step = pages.after({ body, headers: response.headers, items, raw: response.body, path })
+      }
+    },
+    state() {
+      const now = clock.mono()
+      const wall = (mono: number): string => new Date(clock.now() + mono - now).toISOString()
+      const { state = 'closed', openUntil = 0 } = pipeline.breaker ?? {}
+      return {
+        name,
+        breaker: state,
+        ...(openUntil > now && Number.isFinite(openUntil) ? { openUntil: wall(openUntil) } : {}),
+        ...(pipeline.coolUntil > now ? { coolUntil: wall(pipeline.coolUntil) } : {}),
+        credential: shared.credential,
+        running: pipeline.bulkhead?.active ?? 0,
+        waiting: (pipeline.bulkhead?.waiting ?? 0) + (pipeline.limiter?.waiting ?? 0),
+        counters: { ...shared.counters },
+        ...(shared.lastFault
+          ? { lastFault: { code: shared.lastFault.code, time: new Date(shared.lastFault.at).toISOString() } }
+          : {}),
+      }
+    },
+    close() {
+      pipeline.close()
+    },
+  }
+}
