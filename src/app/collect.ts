@@ -1,0 +1,110 @@
+import { isDefinition, type Definition, type Problem } from '#kernel/definition.ts'
+import { fault, type Fault } from '#kernel/fault.ts'
+import { isSecret } from '#kernel/secret.ts'
+import { checkConnection } from '#patterns/connections/check.ts'
+import type { ConnectionDefinition } from '#patterns/connections/define.ts'
+import { checkMapping, type Mapping } from '#patterns/mappings/define.ts'
+import { checkTopic, type AnyTopic } from '#patterns/topics/define.ts'
+import { checkSubscription, type Subscription } from '#patterns/topics/subscription.ts'
+import { checkWebhook } from '#patterns/webhooks/check.ts'
+import type { Webhook } from '#patterns/webhooks/define.ts'
+
+/** Definitions, and module namespaces or arrays of them; other exports of a module are ignored. */
+export type Use = readonly unknown[]
+
+export type Definitions = {
+  readonly connections: ReadonlyMap<string, ConnectionDefinition>
+  readonly topics: ReadonlyMap<string, AnyTopic>
+  readonly subscriptions: ReadonlyMap<string, Subscription>
+  readonly webhooks: ReadonlyMap<string, Webhook>
+  readonly mappings: ReadonlyMap<string, Mapping>
+  readonly secrets: ReadonlySet<string>
+}
+
+/**
+ * Finds the definitions in `use` and checks all of them, each alone and all together. Every problem is reported, not the
+ * first: `config.invalid` with `detail.problems`, each with path, message and fix.
+ */
+export function collect(use: Use): { readonly definitions: Definitions; readonly problems: readonly Problem[] } {
+  const problems: Problem[] = []
+  const found = new Set<Definition>()
+  if (!Array.isArray(use)) problems.push({ path: 'use', message: 'is not a list', fix: 'pass use: [orders, payments]' })
+  else use.forEach((value, i) => gather(value, `use[${i}]`, found, problems))
+
+  const kinds = { connection: new Map(), topic: new Map(), subscription: new Map(), webhook: new Map(), mapping: new Map() } as const
+  for (const d of found) {
+    const known: Map<string, unknown> = kinds[d.kind]
+    if (known.has(d.name)) problems.push({ path: `${d.kind}(${d.name})`, message: 'is defined twice', fix: 'names are durable addresses: rename one of them' })
+    known.set(d.name, d)
+    problems.push(...check(d))
+  }
+  const definitions: Definitions = {
+    connections: kinds.connection, topics: kinds.topic, subscriptions: kinds.subscription, webhooks: kinds.webhook, mappings: kinds.mapping,
+    secrets: secretsOf(found),
+  }
+  problems.push(...together(definitions))
+  return { definitions, problems }
+}
+
+export function configFault(problems: readonly Problem[]): Fault {
+  const lines = problems.map((p) => `  ${p.path}: ${p.message}\n    fix: ${p.fix}`)
+  return fault('config.invalid', { message: `${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}; nothing was started\n${lines.join('\n')}`, detail: { problems } })
+}
+
+function gather(value: unknown, path: string, found: Set<Definition>, problems: Problem[]): void {
+  if (isDefinition(value)) return void found.add(value)
+  if (typeof value !== 'object' || value === null) {
+    problems.push({ path, message: 'is neither a definition nor a module', fix: 'pass what connection(…), topic(…) … returned, or `import * as orders`' })
+    return
+  }
+  const inside = Object.values(value).flatMap((v) => (Array.isArray(v) ? (v as unknown[]) : [v])).filter(isDefinition)
+  if (inside.length === 0) problems.push({ path, message: 'has no definitions', fix: 'export them from the module, or remove it from `use`' })
+  for (const d of inside) found.add(d)
+}
+
+function check(d: Definition): readonly Problem[] {
+  switch (d.kind) {
+    case 'connection':
+      return checkConnection(d as ConnectionDefinition)
+    case 'topic':
+      return checkTopic(d as AnyTopic)
+    case 'subscription':
+      return checkSubscription(d as Subscription)
+    case 'webhook':
+      return checkWebhook(d as Webhook)
+    case 'mapping':
+      return checkMapping(d as Mapping)
+  }
+}
+
+/** What no definition can see alone: references to topics that were not passed, two webhooks on one path. */
+function together(d: Definitions): Problem[] {
+  const problems: Problem[] = []
+  const missing = (path: string, topic: { name: string } | undefined): void => {
+    if (topic && !d.topics.has(topic.name)) problems.push({ path, message: `the topic "${topic.name}" was not passed in \`use\``, fix: 'add it to `use`' })
+  }
+  for (const s of d.subscriptions.values()) missing(`subscription(${s.name}).to`, s.to)
+  const paths = new Map<string, string>()
+  for (const w of d.webhooks.values()) {
+    for (const [type, route] of Object.entries(w.deliver ?? {})) missing(`webhook(${w.name}).deliver[${type}]`, 'kind' in route ? route : route.to)
+    const other = paths.get(w.path)
+    if (other !== undefined) problems.push({ path: `webhook(${w.name}).path`, message: `${w.path} is also the path of webhook(${other})`, fix: 'give one of them another path' })
+    paths.set(w.path, w.name)
+    if (d.topics.has(`webhook.${w.name}`)) problems.push({ path: `topic(webhook.${w.name})`, message: `is the inbox of webhook(${w.name})`, fix: 'rename the topic' })
+  }
+  for (const s of d.subscriptions.keys()) {
+    if (s.startsWith('webhook.')) problems.push({ path: `subscription(${s})`, message: 'names that begin with "webhook." belong to webhooks', fix: 'rename the subscription' })
+  }
+  return problems
+}
+
+function secretsOf(found: ReadonlySet<Definition>): ReadonlySet<string> {
+  const names = new Set<string>()
+  const walk = (value: unknown, depth: number): void => {
+    if (isSecret(value)) return void names.add(value.name)
+    if (typeof value !== 'object' || value === null || depth > 8) return
+    for (const v of Object.values(value)) walk(v, depth + 1)
+  }
+  for (const d of found) if (d.kind === 'connection' || d.kind === 'webhook') walk(d, 0)
+  return names
+}

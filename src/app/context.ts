@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto'
+import type { Store } from '#adapters/stores/port.ts'
+import type { Call, Context, Each, Publish, PublishOptions, Transaction } from '#kernel/context.ts'
+import { fault } from '#kernel/fault.ts'
+import type { OperationHandle } from '#kernel/handle.ts'
+import type { Level } from '#kernel/log.ts'
+import { printPosition, type Message } from '#kernel/message.ts'
+import type { Runtime } from '#kernel/runtime.ts'
+import type { Run } from '#journal/run.ts'
+import type { Attributes } from '#patterns/topics/envelope.ts'
+import { transactionOf, type Caller, type Verbs } from './verbs.ts'
+
+/** Providers accept idempotency keys up to 255 characters. */
+const longestKey = 200
+
+/**
+ * The context of one run. Keys and ids are derived from the message and the order of the calls in it, so a repeated run
+ * repeats them: a call is recognised by its receiver, a publish by the dedupe index. Everything is made when first asked for.
+ */
+export class RunContext implements Context {
+  readonly #run: Run
+  readonly #subscription: string
+  readonly #makeMessage: () => Message
+  readonly #verbs: Verbs
+  readonly #runtime: Runtime<Store>
+  readonly #counts = new Map<string, number>()
+  #message: Message | undefined
+  #tx: Transaction | undefined
+
+  constructor(run: Run, subscription: string, message: () => Message, verbs: Verbs, runtime: Runtime<Store>) {
+    this.#run = run
+    this.#subscription = subscription
+    this.#makeMessage = message
+    this.#verbs = verbs
+    this.#runtime = runtime
+  }
+
+  get message(): Message {
+    this.#message ??= this.#makeMessage()
+    return this.#message
+  }
+
+  get correlation(): string {
+    return this.message.correlationid
+  }
+
+  get attempt(): number {
+    return this.#run.attempt
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.signal
+  }
+
+  get deadline(): number {
+    const { clock } = this.#runtime
+    return clock.now() + this.#run.deadline - clock.mono()
+  }
+
+  get tx(): Transaction {
+    this.#tx ??= transactionOf(
+      () => this.#run.transaction(),
+      (write) => this.#run.write(write),
+      this.#verbs,
+      this.#attributes(),
+      (given) => this.#identified('tx', given),
+    )
+    return this.#tx
+  }
+
+  readonly call: Call = async (operation, input, options = {}) => {
+    this.#assertOutside()
+    return this.#verbs.call(operation, input, options, this.#caller(operation))
+  }
+
+  readonly each: Each = (operation, input, options = {}) => {
+    this.#assertOutside()
+    return this.#verbs.each(operation, input, options, this.#caller(operation))
+  }
+
+  /** Inside an open transaction it belongs to it; otherwise it is durable when it resolves. */
+  readonly publish: Publish = async (topic, data, options = {}) => {
+    if (this.#run.inTransaction) {
+      await this.tx.publish(topic, data, options)
+      return { topic: topic.name, partition: -1, offset: -1 }
+    }
+    return this.#verbs.publish(topic, data, this.#identified(topic.name, options), this.#attributes())
+  }
+
+  now(): Date {
+    return new Date(this.#runtime.clock.now())
+  }
+
+  log(level: Level, text: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    this.#runtime.log.write(level, 'handler', { text, subscription: this.#subscription, correlation: this.correlation, ...fields })
+  }
+
+  #assertOutside(): void {
+    if (this.#run.inTransaction) {
+      throw fault('store.transaction', { message: 'a call inside an open transaction: make the call first, then write with ctx.tx' })
+    }
+  }
+
+  #attributes(): Attributes {
+    return { correlationid: this.correlation, causationid: this.message.id, ...(this.message.traceparent ? { traceparent: this.message.traceparent } : {}) }
+  }
+
+  #identified(what: string, options: PublishOptions): PublishOptions {
+    return options.id === undefined ? { ...options, id: this.#derived(what) } : options
+  }
+
+  #caller(operation: OperationHandle): Caller {
+    const { topic, partition, messages } = this.#run
+    const run = this.#run
+    return {
+      key: this.#derived(`${operation.connection}.${operation.name}`),
+      deadline: run.deadline,
+      get signal() {
+        return run.signal
+      },
+      correlation: this.correlation,
+      message: printPosition({ topic: topic.name, partition, offset: messages[0]!.offset }),
+      attempt: run.attempt,
+    }
+  }
+
+  /** `topic/id:subscription:what:n`, the same on every run of this message; long ones by their SHA-256. */
+  #derived(what: string): string {
+    const n = (this.#counts.get(what) ?? 0) + 1
+    this.#counts.set(what, n)
+    const text = `${this.#run.topic.name}/${this.message.id}:${this.#subscription}:${what}:${n}`
+    // Visible ASCII only: it travels in a header.
+    return text.length <= longestKey && /^[\x21-\x7e]+$/.test(text) ? text : createHash('sha256').update(text).digest('hex')
+  }
+}

@@ -1,0 +1,232 @@
+import type { Store, StoreAdapter } from '#adapters/stores/port.ts'
+import type { Call, Each, Publish, Transaction } from '#kernel/context.ts'
+import { milliseconds, type Duration } from '#kernel/duration.ts'
+import { checkOptions } from '#kernel/definition.ts'
+import { isFault } from '#kernel/fault.ts'
+import type { TopicHandle } from '#kernel/handle.ts'
+import type { Door } from '#kernel/http.ts'
+import type { Log } from '#kernel/log.ts'
+import type { Position } from '#kernel/message.ts'
+import type { Runtime } from '#kernel/runtime.ts'
+import type { Secrets } from '#kernel/secret.ts'
+import { Journal } from '#journal/journal.ts'
+import { openConnection, type OpenConnection } from '#patterns/connections/run.ts'
+import { loadMapping } from '#patterns/mappings/define.ts'
+import { subscriptionRunner } from '#patterns/topics/run.ts'
+import { collect, configFault, type Definitions, type Use } from './collect.ts'
+import { RunContext } from './context.ts'
+import { HealthMonitor, type Health } from './health.ts'
+import { httpClient } from './http/client.ts'
+import type { Trust } from './http/client-socket.ts'
+import { serve } from './http/fetch.ts'
+import { listen, type Listening } from './http/server.ts'
+import { inbox, inboxDoor, routing } from './inbox.ts'
+import { jsonLog } from './log.ts'
+import { operations, type Operations } from './operations/index.ts'
+import { systemClock, systemRuntime } from './runtime.ts'
+import { appVerbs, Verbs } from './verbs.ts'
+
+export type Options = {
+  /** Definitions and modules of them. */
+  readonly use: Use
+  /** Where the journal is kept: `sqlite(path)`. Absent: in memory, gone at the end; right for connections alone and for trying out. */
+  readonly store?: StoreAdapter
+  /** Where secrets are read. Default: environment variables. */
+  readonly secrets?: Secrets
+  /** Default: one masked JSON line an event on standard error, from `info` up. */
+  readonly log?: Log
+  /** How long running handlers may take to end when the app stops. Default 10 s. */
+  readonly grace?: Duration
+  /** How long call records and audit entries are kept. Defaults 7 days and 1 year. */
+  readonly records?: { readonly calls?: Duration; readonly audit?: Duration }
+  /** false: look and operate, but lease nothing and handle nothing. What the command line uses beside a running app. */
+  readonly work?: boolean
+}
+
+/** What a test or a simulation replaces; everything else of `Runtime` stays real. */
+export type World = Partial<Omit<Runtime, 'store'>>
+
+export interface App {
+  readonly publish: Publish
+  /** Many messages in one commit: all, or none when one is not valid. */
+  publishMany<Input>(topic: TopicHandle<Input>, items: readonly Input[]): Promise<readonly Position[]>
+  readonly call: Call
+  readonly each: Each
+  /** Your own rows and messages in one transaction, or neither. At most 5 s; make calls to others before it. */
+  transact<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
+  /** The whole web contract as one function: webhooks, `/healthz`, `/readyz`. Mounts anywhere. */
+  fetch(request: Request): Promise<Response>
+  /** Serves the same over Node's own server, on 127.0.0.1 unless told otherwise. Port 0 takes a free one. */
+  listen(options: { readonly port: number; readonly host?: string }): Promise<{ readonly url: string; readonly port: number }>
+  health(): Health
+  readonly operations: Operations
+  readonly definitions: Definitions
+  /** Runs until the signal is aborted, or SIGTERM or SIGINT comes; then drains and disposes. */
+  run(options?: { readonly signal?: AbortSignal }): Promise<void>
+  /** Drains: no new work, running handlers may end within `grace`, cursors are saved, leases given back. Idempotent. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+const known = ['use', 'store', 'secrets', 'log', 'grace', 'records', 'work']
+
+/**
+ * Brings definitions to life: collects them, checks everything (all problems at once, `config.invalid`, nothing started),
+ * opens and migrates the store, connects what belongs together, and begins to work. Dispose it: it drains, saves its
+ * cursors and gives its leases back; after a crash the next start repeats what was in flight.
+ *
+ * @example
+ * await using app = await fairlead({ store: sqlite('./data/fairlead.db'), use: [orders, payments] })
+ * await app.run()
+ */
+export async function fairlead(options: Options, world: World = {}): Promise<App> {
+  const { definitions, problems } = collect(options?.use)
+  const wrong = [...checkOptions('fairlead', options, known), ...problems]
+  if (wrong.length > 0) throw configFault(wrong)
+  const trust = (pool: string): Trust | undefined => definitions.connections.get(pool)?.options.tls
+  const client = world.http === undefined ? httpClient({ clock: world.clock ?? systemClock, trust }) : undefined
+  const outside = { ...systemRuntime({ http: world.http ?? client!, log: options.log ?? jsonLog(), ...(options.secrets ? { secrets: options.secrets } : {}) }), ...world }
+  try {
+    await readSecrets(definitions, outside)
+    for (const m of definitions.mappings.values()) await loadMapping(m, outside.files)
+    const store = await (options.store ?? (await inMemory())).open(outside)
+    try {
+      return await start(options, definitions, { ...outside, store }, async () => client?.close())
+    } catch (e) {
+      await store[Symbol.asyncDispose]()
+      throw e
+    }
+  } catch (e) {
+    await client?.close()
+    throw e
+  }
+}
+
+async function inMemory(): Promise<StoreAdapter> {
+  const { sqlite } = await import('#adapters/stores/sqlite/index.ts')
+  return sqlite(':memory:')
+}
+
+/** Reads every secret once: a missing one stops the start, and from now on none can be printed. */
+async function readSecrets(definitions: Definitions, runtime: Omit<Runtime, 'store'>): Promise<void> {
+  const problems = []
+  for (const name of definitions.secrets) {
+    try {
+      for (const value of await runtime.secrets.read(name)) runtime.redact.learn(value.reveal())
+    } catch (e) {
+      problems.push({ path: `secret(${name})`, message: isFault(e) ? e.message : 'cannot be read', fix: `set ${name}` })
+    }
+  }
+  if (problems.length > 0) throw configFault(problems)
+}
+
+async function start(options: Options, definitions: Definitions, runtime: Runtime<Store>, closeClient: () => Promise<void>): Promise<App> {
+  const { topics, subscriptions, webhooks } = definitions
+  const grace = milliseconds(options.grace ?? '10s')
+  const dedupes = [...topics.values(), ...webhooks.values()].map((d) => milliseconds(d.dedupe))
+  const journal: Journal = new Journal(runtime, {
+    topics: [
+      ...[...topics.values()].map((t) => ({ topic: t.name, partitions: t.partitions, age: milliseconds(t.keep), compact: t.compact })),
+      ...[...webhooks.values()].map(inbox),
+    ],
+    subscriptions: [
+      ...[...webhooks.values()].map((w) => routing(w, runtime, () => journal, () => verbs)),
+      ...[...subscriptions.values()].map((s) => subscriptionRunner(s, (run, name, message) => new RunContext(run, name, message, verbs, runtime))),
+    ],
+    records: { calls: milliseconds(options.records?.calls ?? '7d'), audit: milliseconds(options.records?.audit ?? '365d'), seen: Math.max(86_400_000, ...dedupes) },
+  })
+  const connections = new Map<string, OpenConnection>()
+  for (const def of definitions.connections.values()) {
+    connections.set(
+      def.name,
+      openConnection(def, {
+        runtime,
+        record: (call) => journal.calls.add({ time: runtime.clock.now(), connection: call.connection, operation: call.operation, outcome: call.outcome, record: () => JSON.stringify(call) }),
+      }),
+    )
+  }
+  const verbs = new Verbs(runtime, journal, topics, connections)
+  const health = new HealthMonitor(runtime.clock, journal)
+  const counts = new Map<string, Map<string, number>>()
+  const count = (webhook: string, outcome: string): void => {
+    const of = counts.get(webhook) ?? new Map<string, number>()
+    counts.set(webhook, of.set(outcome, (of.get(outcome) ?? 0) + 1))
+  }
+  const webhookDoors = [...webhooks.values()].map((w) => inboxDoor(w, runtime, journal, (outcome) => count(w.name, outcome)))
+  const doors = [...webhookDoors, ...healthDoors(health)]
+  const http = { clock: runtime.clock, log: runtime.log, redact: runtime.redact, count: (door: string, status: number, code: string) => count(door || 'http', code || String(status)) }
+  const listening = new Set<Listening>()
+  const fetch = serve(doors, http)
+
+  await journal.open()
+  await Promise.all(webhookDoors.map((d) => d.refresh()))
+  if (options.work !== false) {
+    await journal.start()
+    health.start()
+  }
+
+  let disposed: Promise<void> | undefined
+  const dispose = async (): Promise<void> => {
+    health.draining = true
+    verbs.drain()
+    await Promise.all([...listening].map((l) => l.close(grace)))
+    await journal.stop(grace)
+    health.stop()
+    await Promise.all([...connections.values()].map((c) => c.close()))
+    await runtime.store[Symbol.asyncDispose]()
+    await closeClient()
+  }
+  const app: App = {
+    ...appVerbs(verbs),
+    publishMany: async (topic, items) => {
+      verbs.assertOpen()
+      return verbs.publishMany(topic, items)
+    },
+    transact: async (work) => {
+      verbs.assertOpen()
+      return verbs.transact(work)
+    },
+    fetch,
+    listen: async (at) => {
+      const server = await listen(doors, { ...http, ...at })
+      listening.add(server)
+      return { url: server.url, port: server.port }
+    },
+    health: () => health.read(),
+    operations: operations({ runtime, journal, definitions, connections, counts, health }),
+    definitions,
+    run: ({ signal } = {}) => runUntil(signal, () => app[Symbol.asyncDispose]()),
+    [Symbol.asyncDispose]: (): Promise<void> => (disposed ??= dispose()),
+  }
+  return app
+}
+
+function healthDoors(health: HealthMonitor): Door[] {
+  // No details on a public listener: what is wrong is for operators (`fairlead status`), not for strangers.
+  const door = (name: string, path: string, well: () => boolean): Door => ({
+    name,
+    methods: ['GET', 'HEAD'],
+    path,
+    maxBytes: 0,
+    handle: () => Promise.resolve(well() ? { status: 200, body: 'ok\n', headers: { 'content-type': 'text/plain' } } : { status: 503, body: 'not ok\n', headers: { 'content-type': 'text/plain', 'retry-after': '5' } }),
+  })
+  return [door('healthz', '/healthz', () => health.read().live), door('readyz', '/readyz', () => health.read().ready)]
+}
+
+/** The first SIGTERM or SIGINT begins the drain; a second one ends the process the way the system would. */
+async function runUntil(signal: AbortSignal | undefined, dispose: () => Promise<void>): Promise<void> {
+  let stop: () => void = () => {}
+  const asked = new Promise<void>((resolve) => (stop = resolve))
+  const keepAlive = setInterval(() => {}, 2 ** 30)
+  process.once('SIGTERM', stop)
+  process.once('SIGINT', stop)
+  signal?.addEventListener('abort', stop, { once: true })
+  try {
+    if (!signal?.aborted) await asked
+  } finally {
+    process.off('SIGTERM', stop)
+    process.off('SIGINT', stop)
+    signal?.removeEventListener('abort', stop)
+    await dispose()
+    clearInterval(keepAlive)
+  }
+}

@@ -1,0 +1,252 @@
+import type { Socket } from 'node:net'
+import type { Client, Dispatcher } from 'undici'
+import type { Clock } from '#kernel/clock.ts'
+import type { Code } from '#kernel/codes.ts'
+import { fault, type Fault } from '#kernel/fault.ts'
+import type { HttpRequest, HttpResponse, Phases } from '#kernel/http.ts'
+import type { Deadlines, Timed } from './client-deadlines.ts'
+import type { Opened, Opening, Stage } from './client-socket.ts'
+
+/** One socket and what is known about it. The socket under it may change: undici opens a new one when it has ended. */
+export type Slot = {
+  readonly client: Client
+  /** Answers that the present socket has given. */
+  served: number
+  opening: Opening | undefined
+  /** Where the last opening ended. */
+  stage: Stage | undefined
+  /** What opening the present socket took, until a request has claimed it. */
+  opened: Opened | undefined
+  socket: Socket | undefined
+}
+
+type Home = { leave(exchange: Exchange): void; release(slot: Slot): void; distrust(): void }
+type Step = 'waiting' | 'connecting' | 'sent' | 'answering' | 'done'
+
+/**
+ * One request and its answer: the handler that undici calls back. It settles exactly once, whatever happens in whatever
+ * order, and gives its slot back exactly once, when undici has let go of it.
+ */
+export class Exchange implements Dispatcher.DispatchHandler, Timed {
+  due: number
+  place = -1
+  readonly #request: HttpRequest
+  readonly #clock: Clock
+  readonly #deadlines: Deadlines
+  readonly #home: Home
+  readonly #live: Set<Exchange>
+  readonly #resolve: (response: HttpResponse) => void
+  readonly #reject: (fault: Fault) => void
+  readonly #started: number
+  readonly #totalDue: number
+  readonly #abort: (() => void) | undefined
+  #step: Step = 'waiting'
+  #slot: Slot | undefined
+  #controller: Dispatcher.DispatchController | undefined
+  #opened: Opened | undefined
+  #reused = false
+  #bytes = false
+  #sentAt = 0
+  #firstByte: number | undefined
+  #status = 0
+  #headers: Readonly<Record<string, string>> = {}
+  #first: Uint8Array | undefined
+  #more: Uint8Array[] | undefined
+  #size = 0
+
+  constructor(
+    request: HttpRequest,
+    clock: Clock,
+    deadlines: Deadlines,
+    home: Home,
+    live: Set<Exchange>,
+    resolve: (response: HttpResponse) => void,
+    reject: (fault: Fault) => void,
+  ) {
+    this.#request = request
+    this.#clock = clock
+    this.#deadlines = deadlines
+    this.#home = home
+    this.#live = live
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#started = clock.mono()
+    this.#totalDue = this.#started + request.timeouts.total
+    this.due = this.#totalDue
+    if (request.signal) {
+      this.#abort = () => this.cancel(request.signal?.reason)
+      request.signal.addEventListener('abort', this.#abort, { once: true })
+    }
+    live.add(this)
+  }
+
+  /** Begins on this socket. */
+  start(slot: Slot): void {
+    // It gave up while it waited for a socket.
+    if (this.#step === 'done') return this.#home.release(slot)
+    this.#slot = slot
+    this.#step = 'connecting'
+    const { method, path, headers, body, timeouts } = this.#request
+    this.#deadlines.forget(this)
+    this.due = Math.min(this.#totalDue, this.#clock.mono() + timeouts.connect)
+    this.#deadlines.watch(this)
+    // Some servers compress unless told not to, and we ask for no coding that we would have to bound while decoding.
+    const identity = headers['accept-encoding'] === undefined ? { ...headers, 'accept-encoding': 'identity' } : headers
+    slot.client.dispatch({ method, path, headers: identity, body: body ?? null }, this)
+  }
+
+  /** Every socket is taken: waits for one within its total time. */
+  wait(): void {
+    this.#deadlines.watch(this)
+  }
+
+  expire(): void {
+    const step = this.#step
+    if (step === 'waiting') return this.#fail('connection.deadline', { phase: 'socket' })
+    if (step === 'connecting') {
+      const total = this.#totalDue <= this.due
+      const phase = this.#slot?.opening?.stage() ?? 'connect'
+      return this.#fail(total ? 'connection.deadline' : 'connection.unreachable', { phase, reason: 'timeout' })
+    }
+    const phase = step === 'sent' ? 'first-byte' : 'body'
+    this.#fail('connection.timeout', { phase })
+  }
+
+  cancel(reason: unknown): void {
+    this.#fail('cancelled', { sent: this.#step === 'sent' || this.#step === 'answering' }, reason)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#step === 'done') return controller.abort(new Error('it ended before it was sent'))
+    const slot = this.#slot!
+    const now = this.#clock.mono()
+    this.#controller = controller
+    this.#reused = slot.served > 0
+    this.#opened = slot.opened
+    slot.opened = undefined
+    if (now >= this.#totalDue) return this.#fail('connection.deadline', { phase: 'connect', reason: 'timeout' })
+    this.#step = 'sent'
+    this.#sentAt = now
+    this.due = Math.min(this.#totalDue, now + this.#request.timeouts.firstByte)
+  }
+
+  onResponseStarted(): void {
+    this.#bytes = true
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: object): void {
+    // 103 Early Hints and its like: the answer is still to come.
+    if (status < 200 || this.#step !== 'sent') return
+    this.#step = 'answering'
+    this.#firstByte = this.#clock.mono() - this.#sentAt
+    this.due = this.#totalDue
+    this.#status = status
+    this.#headers = joined(headers as Record<string, string | string[] | undefined>)
+    if (this.#request.method !== 'HEAD' && Number(this.#headers['content-length']) > this.#request.maxBytes)
+      this.#tooLarge()
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Uint8Array): void {
+    if (this.#step !== 'answering') return
+    this.#size += chunk.byteLength
+    if (this.#size > this.#request.maxBytes) return this.#tooLarge()
+    if (this.#first === undefined) this.#first = chunk
+    else (this.#more ??= [this.#first]).push(chunk)
+  }
+
+  onResponseEnd(): void {
+    const slot = this.#slot!
+    slot.served++
+    if (this.#step === 'answering') {
+      this.#end()
+      const body = this.#more ? Buffer.concat(this.#more, this.#size) : (this.#first ?? empty)
+      this.#resolve({ status: this.#status, headers: this.#headers, body, phases: this.#phases() })
+    }
+    this.#home.release(slot)
+  }
+
+  onResponseError(_: Dispatcher.DispatchController | null, error: Error): void {
+    const slot = this.#slot!
+    if (this.#step !== 'done') this.#failed(error, slot)
+    this.#home.release(slot)
+  }
+
+  #failed(error: Error, slot: Slot): void {
+    const reason = reasonOf(error)
+    if (this.#step === 'connecting') {
+      if (reason === 'UND_ERR_INVALID_ARG') return this.#fail('bug', { reason }, error)
+      const phase = slot.stage ?? 'connect'
+      // A peer that goes away during the handshake is a network failure; anything else there is about trust.
+      const network = phase !== 'tls' || /^(?:ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/.test(reason)
+      return this.#fail(network ? 'connection.unreachable' : 'connection.tls', { phase, reason }, error)
+    }
+    if (this.#step === 'answering') {
+      const broken = /PARSER|HPE_|HEADERS_OVERFLOW/.test(reason)
+      return this.#fail(
+        'connection.response',
+        { reason: broken ? 'protocol' : 'truncated', status: this.#status },
+        error,
+      )
+    }
+    if (reason === 'UND_ERR_HEADERS_OVERFLOW' || reason.startsWith('HPE_') || error.name === 'HTTPParserError') {
+      return this.#fail('connection.response', { reason: 'protocol' }, error)
+    }
+    const reused = this.#reused && !this.#bytes
+    if (reused) this.#home.distrust()
+    this.#fail('connection.cut', { reason, reused }, error)
+  }
+
+  #tooLarge(): void {
+    const { maxBytes } = this.#request
+    this.#fail('connection.response', { reason: 'too-large', status: this.#status, maxBytes })
+  }
+
+  #fail(code: Code, detail: Readonly<Record<string, unknown>>, cause?: unknown): void {
+    if (this.#step === 'done') return
+    const waiting = this.#step === 'waiting'
+    const sent = this.#controller
+    this.#end()
+    const failure = fault(code, {
+      detail: { ...detail, phases: this.#phases() },
+      ...(cause === undefined ? {} : { cause }),
+    })
+    this.#reject(failure)
+    if (waiting) return this.#home.leave(this)
+    if (sent) sent.abort(failure)
+    else this.#slot?.opening?.abandon(failure)
+  }
+
+  #end(): void {
+    this.#step = 'done'
+    this.#deadlines.forget(this)
+    this.#live.delete(this)
+    if (this.#abort) this.#request.signal?.removeEventListener('abort', this.#abort)
+  }
+
+  #phases(): Phases {
+    const total = this.#clock.mono() - this.#started
+    if (this.#opened)
+      return { ...this.#opened, ...(this.#firstByte === undefined ? {} : { firstByte: this.#firstByte }), total }
+    return this.#firstByte === undefined ? { total } : { firstByte: this.#firstByte, total }
+  }
+}
+
+const empty = new Uint8Array(0)
+
+/** Repeated fields as one string; the object itself when there are none, which is nearly always. */
+function joined(headers: Record<string, string | string[] | undefined>): Readonly<Record<string, string>> {
+  let out: Record<string, string> | undefined
+  for (const name in headers) {
+    const value = headers[name]
+    if (typeof value === 'string') continue
+    out ??= { ...(headers as Record<string, string>) }
+    if (value === undefined) delete out[name]
+    else out[name] = value.join(name === 'set-cookie' ? '\n' : ', ')
+  }
+  return out ?? (headers as Record<string, string>)
+}
+
+function reasonOf(error: Error): string {
+  const code = (error as { code?: unknown }).code
+  return typeof code === 'string' ? code : error.name
+}

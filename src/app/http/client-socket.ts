@@ -1,0 +1,112 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import {
+  checkServerIdentity,
+  connect as connectTls,
+  createSecureContext,
+  getCACertificates,
+  type DetailedPeerCertificate,
+  type PeerCertificate,
+  type SecureContext,
+} from 'node:tls'
+import type { Clock } from '#kernel/clock.ts'
+
+/** What a connection trusts beyond the usual: a private CA in addition to the system's, keys that must be in the chain. */
+export type Trust = {
+  /** Certificates in PEM, added to the default ones. */
+  readonly ca?: readonly string[]
+  /** base64 of SHA-256 over a SubjectPublicKeyInfo (RFC 7469 §2.4); one in the chain must match. */
+  readonly pins?: readonly string[]
+}
+
+export type Stage = 'dns' | 'connect' | 'tls'
+/** How long each stage took, milliseconds; what did not happen (an address needs no DNS) is absent. */
+export type Opened = { readonly dns?: number; readonly connect?: number; readonly tls?: number }
+
+export type Opening = {
+  /** Where it stands: tells a refused port from a refused certificate. */
+  readonly stage: () => Stage
+  /** Gives up: the callback gets `reason`. Idempotent. */
+  readonly abandon: (reason: Error) => void
+}
+
+type Target = { readonly protocol: string; readonly hostname: string; readonly port: string }
+type Done = (error: Error | null, socket: Socket | null, opened: Opened) => void
+
+/** Makes sockets. TLS is at least 1.2 and verified, whatever NODE_TLS_REJECT_UNAUTHORIZED says: there is no option to stop it. */
+export function socketOpener(clock: Clock, trust: Trust | undefined): (target: Target, done: Done) => Opening {
+  let context: SecureContext | undefined
+  return ({ protocol, hostname, port }, done) => {
+    const secure = protocol === 'https:'
+    const started = clock.mono()
+    const literal = isIP(hostname) !== 0
+    let stage: Stage = literal ? 'connect' : 'dns'
+    let looked: number | undefined
+    let connected: number | undefined
+    let ended = false
+    const socket: Socket = secure
+      ? connectTls({
+          host: hostname,
+          port: Number(port || 443),
+          ...(literal ? {} : { servername: hostname }),
+          secureContext: (context ??= secureContext(trust)),
+          minVersion: 'TLSv1.2',
+          rejectUnauthorized: true,
+          checkServerIdentity: (host, cert) => checkServerIdentity(host, cert) ?? unpinned(cert, trust?.pins),
+          ALPNProtocols: ['http/1.1'],
+        })
+      : connectTcp({ host: hostname, port: Number(port || 80) })
+    const lookup = (): void => {
+      looked ??= clock.mono()
+      stage = 'connect'
+    }
+    const connect = (): void => {
+      connected = clock.mono()
+      stage = 'tls'
+      if (!secure) end(null)
+    }
+    const ready = (): void => end(null)
+    const error = (e: Error): void => end(e)
+    const close = (): void => end(new Error('the socket closed while it was being opened'))
+    const end = (e: Error | null): void => {
+      if (ended) return
+      ended = true
+      socket.off('lookup', lookup).off('connect', connect).off('secureConnect', ready).off('close', close)
+      if (e) {
+        // The error listener stays: a socket being torn down may have one more to report.
+        socket.destroy()
+        return done(e, null, {})
+      }
+      socket.off('error', error)
+      const now = clock.mono()
+      const from = literal ? started : (looked ?? started)
+      done(null, socket, {
+        ...(looked === undefined || literal ? {} : { dns: looked - started }),
+        ...(connected === undefined ? {} : { connect: connected - from, ...(secure ? { tls: now - connected } : {}) }),
+      })
+    }
+    socket.setNoDelay(true).setKeepAlive(true, 60_000)
+    socket.on('lookup', lookup).on('connect', connect).on('secureConnect', ready).on('error', error).on('close', close)
+    return { stage: () => stage, abandon: (reason) => end(reason) }
+  }
+}
+
+function secureContext(trust: Trust | undefined): SecureContext {
+  const own = trust?.ca ?? []
+  return createSecureContext(own.length > 0 ? { ca: [...getCACertificates('default'), ...own] } : {})
+}
+
+function unpinned(cert: PeerCertificate, pins: readonly string[] | undefined): Error | undefined {
+  if (pins === undefined || pins.length === 0) return undefined
+  const seen = new Set<string>()
+  for (let c: PeerCertificate | undefined = cert; c?.raw && !seen.has(c.fingerprint256); c = issuer(c)) {
+    seen.add(c.fingerprint256)
+    const key = new X509Certificate(c.raw).publicKey.export({ type: 'spki', format: 'der' })
+    if (pins.includes(createHash('sha256').update(key).digest('base64'))) return undefined
+  }
+  return new Error('no key of the certificate chain is pinned')
+}
+
+function issuer(cert: PeerCertificate): PeerCertificate | undefined {
+  return (cert as Partial<DetailedPeerCertificate>).issuerCertificate
+}

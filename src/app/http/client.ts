@@ -1,0 +1,160 @@
+import { Client } from 'undici'
+import type { Clock } from '#kernel/clock.ts'
+import { fault } from '#kernel/fault.ts'
+import type { HttpOut, HttpRequest, HttpResponse } from '#kernel/http.ts'
+import { Deadlines } from './client-deadlines.ts'
+import { Exchange, type Slot } from './client-exchange.ts'
+import { socketOpener, type Trust } from './client-socket.ts'
+
+export type HttpClientOptions = {
+  readonly clock: Clock
+  /** What a pool trusts beyond the system's certificates; asked once for each pool. */
+  readonly trust?: (pool: string) => Trust | undefined
+  /** Most sockets of one pool to one origin; further requests wait within their total time. Default 256. */
+  readonly sockets?: number
+}
+
+export type HttpClient = HttpOut & {
+  /** Ends all requests under way as `cancelled` and closes every socket. Idempotent. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/**
+ * The outbound HTTP port over undici's raw `dispatch`, HTTP/1.1, one request a socket at a time.
+ *
+ * We keep the sockets ourselves, one undici `Client` each, because only then is it known which of them carried a request:
+ * whether it had served before (a stale keep-alive connection is not an outage) and what opening it took. The most recently
+ * used free socket is taken first, so surplus ones fall idle and close after 4 s; each is replaced after 10,000 requests so
+ * that a change of DNS is followed.
+ *
+ * Faults are those of `HttpOut`. Nothing was sent: `connection.unreachable` (`detail.phase` dns, connect or tls, reason
+ * the system's code), `connection.tls`, `connection.deadline`. Sent: `connection.cut` (`detail.reused` when an idle socket
+ * turned out to be closed), `connection.timeout` (`detail.phase` first-byte or body), `connection.response` (reason
+ * truncated, too-large or protocol). Redirects are answers like others; nothing is decompressed (identity is asked for).
+ */
+export function httpClient(options: HttpClientOptions): HttpClient {
+  const { clock } = options
+  const most = options.sockets ?? 256
+  const deadlines = new Deadlines(clock)
+  const pools = new Map<string, Map<string, Pool>>()
+  const live = new Set<Exchange>()
+  let closing: Promise<void> | undefined
+
+  const poolOf = (name: string, origin: string): Pool => {
+    let origins = pools.get(name)
+    if (!origins) pools.set(name, (origins = new Map()))
+    let pool = origins.get(origin)
+    if (!pool) origins.set(origin, (pool = new Pool(origin, most, clock, options.trust?.(name))))
+    return pool
+  }
+
+  return {
+    send(request: HttpRequest): Promise<HttpResponse> {
+      if (closing) return Promise.reject(fault('cancelled', { message: 'the HTTP client is closed' }))
+      if (request.signal?.aborted)
+        return Promise.reject(fault('cancelled', { cause: request.signal.reason, detail: { sent: false } }))
+      return new Promise((resolve, reject) => {
+        const pool = poolOf(request.pool, request.origin)
+        const exchange = new Exchange(request, clock, deadlines, pool, live, resolve, reject)
+        pool.take(exchange)
+      })
+    },
+    close() {
+      closing ??= (async () => {
+        for (const exchange of live) exchange.cancel(new Error('the HTTP client closed'))
+        const all = [...pools.values()].flatMap((origins) => [...origins.values()])
+        pools.clear()
+        await Promise.all(all.map((pool) => pool.close()))
+      })()
+      return closing
+    },
+    [Symbol.asyncDispose]() {
+      return this.close()
+    },
+  }
+}
+
+/** The sockets of one connection to one origin. */
+class Pool {
+  readonly #origin: string
+  readonly #most: number
+  readonly #open: ReturnType<typeof socketOpener>
+  readonly #slots: Slot[] = []
+  readonly #free: Slot[] = []
+  readonly #waiting = new Set<Exchange>()
+  #closed = false
+
+  constructor(origin: string, most: number, clock: Clock, trust: Trust | undefined) {
+    this.#origin = origin
+    this.#most = most
+    this.#open = socketOpener(clock, trust)
+  }
+
+  take(exchange: Exchange): void {
+    const slot = this.#free.pop() ?? (this.#slots.length < this.#most ? this.#grow() : undefined)
+    if (slot) return exchange.start(slot)
+    this.#waiting.add(exchange)
+    exchange.wait()
+  }
+
+  /** A request that gave up before it got a socket. */
+  leave(exchange: Exchange): void {
+    this.#waiting.delete(exchange)
+  }
+
+  release(slot: Slot): void {
+    if (this.#closed) return
+    const next = this.#waiting.values().next().value
+    if (!next) return void this.#free.push(slot)
+    this.#waiting.delete(next)
+    // Not inside undici's parser, which is where most releases come from.
+    queueMicrotask(() => next.start(slot))
+  }
+
+  /** One idle socket was found closed: its neighbours, idle as long, are not trusted either. The next request opens a new one. */
+  distrust(): void {
+    for (const slot of this.#free) slot.socket?.destroy()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const gone = new Error('the HTTP client closed')
+    for (const slot of this.#slots) slot.opening?.abandon(gone)
+    await Promise.all(this.#slots.map((slot) => slot.client.destroy(gone)))
+  }
+
+  #grow(): Slot {
+    const slot: Slot = {
+      served: 0,
+      opening: undefined,
+      stage: undefined,
+      opened: undefined,
+      socket: undefined,
+      client: new Client(this.#origin, {
+        pipelining: 1,
+        allowH2: false,
+        keepAliveTimeout: 4_000,
+        maxRequestsPerClient: 10_000,
+        // Our own deadlines cover these; 0 keeps undici from arming its timers.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        connect: (target, callback) => {
+          slot.served = 0
+          slot.opened = undefined
+          slot.stage = undefined
+          slot.opening = this.#open(target, (error, socket, opened) => {
+            slot.stage = slot.opening?.stage()
+            slot.opening = undefined
+            slot.socket = socket ?? undefined
+            slot.opened = opened
+            if (socket) callback(null, socket)
+            else callback(error ?? new Error('no socket'), null)
+          })
+        },
+      }),
+    }
+    this.#slots.push(slot)
+    return slot
+  }
+}

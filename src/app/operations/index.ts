@@ -1,0 +1,44 @@
+import type { Json } from '#kernel/json.ts'
+import { calls, type CallQuery, type ShownCall } from './calls.ts'
+import type { OperationDeps } from './deps.ts'
+import { discard } from './discard.ts'
+import { explain, type Explained } from './explain.ts'
+import { messages, type ShownMessage } from './messages.ts'
+import { parked, type ParkedMessage, type ParkedQuery } from './parked.ts'
+import { pause, resume } from './pause.ts'
+import { editAndReplay, replay, replayDead } from './replay.ts'
+import { status, type Status } from './status.ts'
+import { topics, type TopicStatus } from './topics.ts'
+
+/** What an operator can do: the one list behind the command line and the console. Changes leave an audit entry. */
+export interface Operations {
+  status(): Promise<Status>
+  topics(): Promise<readonly TopicStatus[]>
+  messages(query: { readonly topic: string; readonly limit?: number; readonly position?: string }): Promise<readonly ShownMessage[]>
+  parked(query?: ParkedQuery): Promise<readonly ParkedMessage[]>
+  replay(parked: number): Promise<void>
+  replayDead(subscription: string, limit?: number): Promise<number>
+  editAndReplay(parked: number, data: Json): Promise<void>
+  discard(parked: number, reason: string): Promise<void>
+  pause(subscription: string): Promise<void>
+  resume(subscription: string): Promise<void>
+  calls(query?: CallQuery): Promise<readonly ShownCall[]>
+  explain(code: string): Explained
+}
+
+export function operations(deps: OperationDeps): Operations {
+  return {
+    status: () => status(deps),
+    topics: () => topics(deps),
+    messages: (query) => messages(deps, query),
+    parked: (query) => parked(deps, query),
+    replay: (id) => replay(deps, id),
+    replayDead: (subscription, limit) => replayDead(deps, subscription, limit),
+    editAndReplay: (id, data) => editAndReplay(deps, id, data),
+    discard: (id, reason) => discard(deps, id, reason),
+    pause: (subscription) => pause(deps, subscription),
+    resume: (subscription) => resume(deps, subscription),
+    calls: (query) => calls(deps, query),
+    explain,
+  }
+}

@@ -1,0 +1,81 @@
+import type { ParkedState } from '#adapters/stores/port.ts'
+import type { ConnectionState } from '#patterns/connections/run.ts'
+import type { Health } from '../health.ts'
+import type { OperationDeps } from './deps.ts'
+import { topics, type TopicStatus } from './topics.ts'
+
+export type SubscriptionStatus = {
+  readonly name: string
+  readonly topic: string
+  /** Messages accepted and not yet finished by it, parked ones not counted. */
+  readonly lag: number
+  readonly paused: boolean
+  /** Why nothing is read at the moment; absent when messages flow, or another process works it. */
+  readonly waiting?: string
+  /** In this process: handlers running, messages done, runs failed, partitions leased. */
+  readonly running: number
+  readonly done: number
+  readonly failed: number
+  readonly partitions: number
+  readonly parked: Readonly<Record<ParkedState, number>>
+}
+
+export type WebhookStatus = { readonly name: string; readonly path: string; readonly counts: Readonly<Record<string, number>> }
+
+export type Status = {
+  readonly health: Health
+  readonly store: { readonly bytes: number }
+  readonly topics: readonly TopicStatus[]
+  readonly subscriptions: readonly SubscriptionStatus[]
+  readonly connections: readonly ConnectionState[]
+  readonly webhooks: readonly WebhookStatus[]
+  /** Call records that were dropped because more came than could be written. */
+  readonly droppedCalls: number
+}
+
+/** Everything at a glance. Reads the store; `connections`, `webhooks` and the running counts are of this process. */
+export async function status(deps: OperationDeps): Promise<Status> {
+  const { runtime, journal, definitions } = deps
+  const counts = await runtime.store.read({ read: 'parkedCounts' })
+  const paused = new Set((await journal.keys.list('pause/subscription/')).map((k) => k.name.slice('pause/subscription/'.length)))
+  const subscriptions: SubscriptionStatus[] = []
+  for (const row of await runtime.store.read({ read: 'subscriptions' })) {
+    const live = journal.subscriptions.get(row.name)
+    const parked = { retry: 0, held: 0, behind: 0, dead: 0 }
+    for (const c of counts) if (c.subscription === row.id) parked[c.state] = c.count
+    subscriptions.push({
+      name: row.name,
+      topic: row.topic,
+      lag: await lag(deps, row.id, row.topic),
+      paused: paused.has(row.name),
+      ...(live?.waiting === undefined ? {} : { waiting: live.waiting }),
+      running: live?.counts.running ?? 0,
+      done: live?.counts.done ?? 0,
+      failed: live?.counts.failed ?? 0,
+      partitions: live?.partitions.size ?? 0,
+      parked,
+    })
+  }
+  return {
+    health: deps.health.read(),
+    store: await runtime.store.read({ read: 'size' }),
+    topics: await topics(deps),
+    subscriptions,
+    connections: [...deps.connections.values()].map((c) => c.state()),
+    webhooks: [...definitions.webhooks.values()].map((w) => ({ name: w.name, path: w.path, counts: Object.fromEntries(deps.counts.get(w.name) ?? []) })),
+    droppedCalls: journal.calls.dropped,
+  }
+}
+
+async function lag(deps: OperationDeps, subscription: number, topicName: string): Promise<number> {
+  const topic = deps.journal.log.topics.find((t) => t.name === topicName)
+  if (!topic) return 0
+  const cursors = await deps.runtime.store.read({ read: 'cursors', subscription })
+  let behind = 0
+  for (const c of cursors) {
+    let done = c.low
+    for (const byte of c.done ?? []) for (let b = byte; b !== 0; b &= b - 1) done++
+    behind += Math.max(0, deps.journal.log.head(topic.slot + c.partition) - done)
+  }
+  return behind
+}

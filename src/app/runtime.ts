@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { envSecrets } from '#adapters/secrets/env.ts'
+import type { Cancel, Clock } from '#kernel/clock.ts'
+import type { HttpOut } from '#kernel/http.ts'
+import { uuid7 } from '#kernel/id.ts'
+import type { Log } from '#kernel/log.ts'
+import type { Random } from '#kernel/random.ts'
+import { redactor } from '#kernel/redact.ts'
+import type { Runtime } from '#kernel/runtime.ts'
+import type { Secrets } from '#kernel/secret.ts'
+
+/** Longest delay of setTimeout; a longer wait is armed again. */
+const longest = 2 ** 31 - 1
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  mono: () => performance.now(),
+  after,
+  soon: (fn) => void setImmediate(fn),
+}
+
+function after(ms: number, fn: () => void): Cancel {
+  let timer = setTimeout(ms > longest ? again : fn, Math.min(ms, longest))
+  function again(): void {
+    ms -= longest
+    timer = setTimeout(ms > longest ? again : fn, Math.min(ms, longest))
+  }
+  return () => clearTimeout(timer)
+}
+
+export const systemRandom: Random = { float: () => Math.random(), bytes: (n) => randomBytes(n) }
+
+/** The real world. Everything that the core touches comes in through here. */
+export function systemRuntime(given: { readonly http: HttpOut; readonly log: Log; readonly secrets?: Secrets }): Omit<Runtime, 'store'> {
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    ids: uuid7(systemClock, systemRandom),
+    http: given.http,
+    files: { read: (path) => readFile(path, 'utf8') },
+    secrets: given.secrets ?? envSecrets(process.env),
+    log: given.log,
+    redact: redactor(),
+    host: {
+      name: hostname(),
+      pid: process.pid,
+      alive: (pid) => {
+        try {
+          process.kill(pid, 0)
+          return true
+        } catch (e) {
+          return (e as NodeJS.ErrnoException).code === 'EPERM'
+        }
+      },
+    },
+  }
+}

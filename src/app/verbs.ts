@@ -1,0 +1,180 @@
+import type { Appended, Store, StoreTransaction, Write } from '#adapters/stores/port.ts'
+import type { Call, CallOptions, Each, ItemOf, Publish, PublishOptions, Transaction } from '#kernel/context.ts'
+import { milliseconds } from '#kernel/duration.ts'
+import { fault } from '#kernel/fault.ts'
+import type { OperationHandle, TopicHandle } from '#kernel/handle.ts'
+import type { Position } from '#kernel/message.ts'
+import type { Runtime } from '#kernel/runtime.ts'
+import type { Topic } from '#journal/log.ts'
+import { guardFault } from '#journal/commit.ts'
+import type { Journal } from '#journal/journal.ts'
+import type { OpenConnection } from '#patterns/connections/run.ts'
+import type { AnyTopic } from '#patterns/topics/define.ts'
+import type { Attributes } from '#patterns/topics/envelope.ts'
+import { draft } from '#patterns/topics/publish.ts'
+
+/** What a call inherits from the run that makes it. */
+export type Caller = {
+  readonly key?: string
+  /** Monotonic. */
+  readonly deadline?: number
+  readonly signal?: AbortSignal
+  readonly correlation?: string
+  readonly message?: string
+  readonly attempt?: number
+}
+
+/** A user's transaction holds the one writer of an embedded store for at most this long. */
+const transactionLimit = 5_000
+
+/** The verbs, implemented once: for the app, for handlers, for transactions. */
+export class Verbs {
+  readonly #runtime: Runtime<Store>
+  readonly #journal: Journal
+  readonly #topics: ReadonlyMap<string, AnyTopic>
+  readonly #connections: ReadonlyMap<string, OpenConnection>
+  #draining = false
+
+  constructor(runtime: Runtime<Store>, journal: Journal, topics: ReadonlyMap<string, AnyTopic>, connections: ReadonlyMap<string, OpenConnection>) {
+    this.#runtime = runtime
+    this.#journal = journal
+    this.#topics = topics
+    this.#connections = connections
+  }
+
+  /** From now on new work from outside is refused; handlers that are running may still use the verbs. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  assertOpen(): void {
+    if (this.#draining) throw fault('app.draining', { retryAfter: 5_000 })
+  }
+
+  /** One message, durable when it resolves. A delayed one has no position yet: its offset is -1. */
+  async publish(handle: TopicHandle, data: unknown, options: PublishOptions, attributes: Attributes): Promise<Position> {
+    const made = draft(this.definition(handle), data, options, attributes, this.#runtime.ids)
+    const ready = made instanceof Promise ? await made : made
+    const topic = this.#journal.log.topic(handle.name)
+    if (options.delay !== undefined) {
+      const entry = this.#journal.log.entry(topic, ready)
+      await this.#journal.delays.add(entry, this.#runtime.clock.now() + milliseconds(options.delay))
+      return { topic: topic.name, partition: entry.slot - topic.slot, offset: -1 }
+    }
+    const [appended] = await this.#journal.log.append([this.#journal.log.entry(topic, ready)])
+    return positionOf(topic, appended!)
+  }
+
+  /** Many messages in one commit: all, or none when one is not valid. */
+  async publishMany(handle: TopicHandle, items: readonly unknown[]): Promise<readonly Position[]> {
+    const definition = this.definition(handle)
+    const topic = this.#journal.log.topic(handle.name)
+    const { log } = this.#journal
+    const entries = []
+    for (const item of items) {
+      const made = draft(definition, item, {}, {}, this.#runtime.ids)
+      entries.push(log.entry(topic, made instanceof Promise ? await made : made))
+    }
+    return (await log.append(entries)).map((a) => positionOf(topic, a))
+  }
+
+  /** A message as a write of somebody else's commit. */
+  async appending(handle: TopicHandle, data: unknown, options: PublishOptions, attributes: Attributes): Promise<Write> {
+    const made = draft(this.definition(handle), data, options, attributes, this.#runtime.ids)
+    const { log } = this.#journal
+    const entry = log.entry(log.topic(handle.name), made instanceof Promise ? await made : made)
+    if (options.delay === undefined) return { write: 'append', entries: [entry] }
+    return { write: 'delay', due: this.#runtime.clock.now() + milliseconds(options.delay), entry }
+  }
+
+  call<Output>(operation: OperationHandle<never, Output>, input: unknown, options: CallOptions, caller: Caller): Promise<Output> {
+    return this.#connection(operation).call(operation as OperationHandle<unknown, Output>, input, callOptions(this.#runtime, options, caller))
+  }
+
+  each<Output>(operation: OperationHandle<never, Output>, input: unknown, options: CallOptions, caller: Caller): AsyncIterable<ItemOf<Output>> {
+    return this.#connection(operation).each(operation as OperationHandle<unknown, Output>, input, callOptions(this.#runtime, options, caller))
+  }
+
+  /** Your rows and your messages in one transaction, or neither. At most 5 s: an embedded store has one writer. */
+  async transact<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const transaction = await this.#runtime.store.begin(transactionLimit)
+    const writes: Write[] = []
+    let result: T
+    try {
+      result = await work(transactionOf(() => Promise.resolve(transaction), (w) => writes.push(w), this, {}))
+    } catch (e) {
+      await transaction.rollback()
+      throw e
+    }
+    const [outcome] = await transaction.commit([{ writes }])
+    if (!outcome?.ok) throw outcome ? guardFault(outcome.failed) : fault('bug')
+    this.#journal.log.advanceBy(outcome.results)
+    if (writes.some((w) => w.write === 'delay')) await this.#journal.delays.look()
+    return result
+  }
+
+  definition(handle: TopicHandle): AnyTopic {
+    const definition = this.#topics.get(handle.name)
+    if (!definition) throw fault('topic.unknown', { message: `the topic "${handle.name}" was not passed in \`use\``, detail: { topic: handle.name } })
+    return definition
+  }
+
+  #connection(operation: OperationHandle): OpenConnection {
+    const connection = this.#connections.get(operation.connection)
+    if (!connection) {
+      throw fault('app.unknown', { message: `the connection "${operation.connection}" was not passed in \`use\``, detail: { connection: operation.connection } })
+    }
+    return connection
+  }
+}
+
+/** The verbs as free functions, for the app itself. */
+export function appVerbs(verbs: Verbs): { readonly publish: Publish; readonly call: Call; readonly each: Each } {
+  return {
+    publish: async (topic, data, options = {}) => {
+      verbs.assertOpen()
+      return verbs.publish(topic, data, options, {})
+    },
+    call: async (operation, input, options = {}) => {
+      verbs.assertOpen()
+      return verbs.call(operation, input, options, {})
+    },
+    each: (operation, input, options = {}) => verbs.each(operation, input, options, {}),
+  }
+}
+
+export function transactionOf(
+  transaction: () => Promise<StoreTransaction>,
+  add: (write: Write) => void,
+  verbs: Verbs,
+  attributes: Attributes,
+  options: (given: PublishOptions) => PublishOptions = (o) => o,
+): Transaction {
+  return {
+    query: async (statement) => (await transaction()).query(statement),
+    publish: async (topic, data, given = {}) => {
+      await transaction()
+      add(await verbs.appending(topic, data, options(given), attributes))
+    },
+  }
+}
+
+function callOptions(runtime: Runtime<Store>, options: CallOptions, caller: Caller): Caller {
+  const limit = options.timeout === undefined ? Number.POSITIVE_INFINITY : runtime.clock.mono() + milliseconds(options.timeout)
+  const deadline = Math.min(limit, caller.deadline ?? Number.POSITIVE_INFINITY)
+  const signal = options.signal ?? caller.signal
+  const key = options.key ?? caller.key
+  return {
+    ...(key === undefined ? {} : { key }),
+    ...(deadline === Number.POSITIVE_INFINITY ? {} : { deadline }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(caller.correlation === undefined ? {} : { correlation: caller.correlation }),
+    ...(caller.message === undefined ? {} : { message: caller.message }),
+    ...(caller.attempt === undefined ? {} : { attempt: caller.attempt }),
+  }
+}
+
+function positionOf(topic: Topic, a: Appended): Position {
+  return { topic: topic.name, partition: a.slot - topic.slot, offset: a.offset }
+}
+
