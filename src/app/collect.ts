@@ -31,15 +31,30 @@ export function collect(use: Use): { readonly definitions: Definitions; readonly
   if (!Array.isArray(use)) problems.push({ path: 'use', message: 'is not a list', fix: 'pass use: [orders, payments]' })
   else use.forEach((value, i) => gather(value, `use[${i}]`, found, problems))
 
-  const kinds = { connection: new Map(), topic: new Map(), subscription: new Map(), webhook: new Map(), mapping: new Map() } as const
+  const kinds = {
+    connection: new Map(),
+    topic: new Map(),
+    subscription: new Map(),
+    webhook: new Map(),
+    mapping: new Map(),
+  } as const
   for (const d of found) {
     const known: Map<string, unknown> = kinds[d.kind]
-    if (known.has(d.name)) problems.push({ path: `${d.kind}(${d.name})`, message: 'is defined twice', fix: 'names are durable addresses: rename one of them' })
+    if (known.has(d.name))
+      problems.push({
+        path: `${d.kind}(${d.name})`,
+        message: 'is defined twice',
+        fix: 'names are durable addresses: rename one of them',
+      })
     known.set(d.name, d)
     problems.push(...check(d))
   }
   const definitions: Definitions = {
-    connections: kinds.connection, topics: kinds.topic, subscriptions: kinds.subscription, webhooks: kinds.webhook, mappings: kinds.mapping,
+    connections: kinds.connection,
+    topics: kinds.topic,
+    subscriptions: kinds.subscription,
+    webhooks: kinds.webhook,
+    mappings: kinds.mapping,
     secrets: secretsOf(found),
   }
   problems.push(...together(definitions))
@@ -48,17 +63,27 @@ export function collect(use: Use): { readonly definitions: Definitions; readonly
 
 export function configFault(problems: readonly Problem[]): Fault {
   const lines = problems.map((p) => `  ${p.path}: ${p.message}\n    fix: ${p.fix}`)
-  return fault('config.invalid', { message: `${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}; nothing was started\n${lines.join('\n')}`, detail: { problems } })
+  return fault('config.invalid', {
+    message: `${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}; nothing was started\n${lines.join('\n')}`,
+    detail: { problems },
+  })
 }
 
 function gather(value: unknown, path: string, found: Set<Definition>, problems: Problem[]): void {
   if (isDefinition(value)) return void found.add(value)
   if (typeof value !== 'object' || value === null) {
-    problems.push({ path, message: 'is neither a definition nor a module', fix: 'pass what connection(…), topic(…) … returned, or `import * as orders`' })
+    problems.push({
+      path,
+      message: 'is neither a definition nor a module',
+      fix: 'pass what connection(…), topic(…) … returned, or `import * as orders`',
+    })
     return
   }
-  const inside = Object.values(value).flatMap((v) => (Array.isArray(v) ? (v as unknown[]) : [v])).filter(isDefinition)
-  if (inside.length === 0) problems.push({ path, message: 'has no definitions', fix: 'export them from the module, or remove it from `use`' })
+  const inside = Object.values(value)
+    .flatMap((v) => (Array.isArray(v) ? (v as unknown[]) : [v]))
+    .filter(isDefinition)
+  if (inside.length === 0)
+    problems.push({ path, message: 'has no definitions', fix: 'export them from the module, or remove it from `use`' })
   for (const d of inside) found.add(d)
 }
 
@@ -81,19 +106,36 @@ function check(d: Definition): readonly Problem[] {
 function together(d: Definitions): Problem[] {
   const problems: Problem[] = []
   const missing = (path: string, topic: { name: string } | undefined): void => {
-    if (topic && !d.topics.has(topic.name)) problems.push({ path, message: `the topic "${topic.name}" was not passed in \`use\``, fix: 'add it to `use`' })
+    if (topic && !d.topics.has(topic.name))
+      problems.push({ path, message: `the topic "${topic.name}" was not passed in \`use\``, fix: 'add it to `use`' })
   }
   for (const s of d.subscriptions.values()) missing(`subscription(${s.name}).to`, s.to)
   const paths = new Map<string, string>()
   for (const w of d.webhooks.values()) {
-    for (const [type, route] of Object.entries(w.deliver ?? {})) missing(`webhook(${w.name}).deliver[${type}]`, 'kind' in route ? route : route.to)
+    for (const [type, route] of Object.entries(w.deliver ?? {}))
+      missing(`webhook(${w.name}).deliver[${type}]`, 'kind' in route ? route : route.to)
     const other = paths.get(w.path)
-    if (other !== undefined) problems.push({ path: `webhook(${w.name}).path`, message: `${w.path} is also the path of webhook(${other})`, fix: 'give one of them another path' })
+    if (other !== undefined)
+      problems.push({
+        path: `webhook(${w.name}).path`,
+        message: `${w.path} is also the path of webhook(${other})`,
+        fix: 'give one of them another path',
+      })
     paths.set(w.path, w.name)
-    if (d.topics.has(`webhook.${w.name}`)) problems.push({ path: `topic(webhook.${w.name})`, message: `is the inbox of webhook(${w.name})`, fix: 'rename the topic' })
+    if (d.topics.has(`webhook.${w.name}`))
+      problems.push({
+        path: `topic(webhook.${w.name})`,
+        message: `is the inbox of webhook(${w.name})`,
+        fix: 'rename the topic',
+      })
   }
   for (const s of d.subscriptions.keys()) {
-    if (s.startsWith('webhook.')) problems.push({ path: `subscription(${s})`, message: 'names that begin with "webhook." belong to webhooks', fix: 'rename the subscription' })
+    if (s.startsWith('webhook.'))
+      problems.push({
+        path: `subscription(${s})`,
+        message: 'names that begin with "webhook." belong to webhooks',
+        fix: 'rename the subscription',
+      })
   }
   return problems
 }

@@ -92,17 +92,28 @@ export class RunContext implements Context {
   }
 
   log(level: Level, text: string, fields: Readonly<Record<string, unknown>> = {}): void {
-    this.#runtime.log.write(level, 'handler', { text, subscription: this.#subscription, correlation: this.correlation, ...fields })
+    this.#runtime.log.write(level, 'handler', {
+      text,
+      subscription: this.#subscription,
+      correlation: this.correlation,
+      ...fields,
+    })
   }
 
   #assertOutside(): void {
     if (this.#run.inTransaction) {
-      throw fault('store.transaction', { message: 'a call inside an open transaction: make the call first, then write with ctx.tx' })
+      throw fault('store.transaction', {
+        message: 'a call inside an open transaction: make the call first, then write with ctx.tx',
+      })
     }
   }
 
   #attributes(): Attributes {
-    return { correlationid: this.correlation, causationid: this.message.id, ...(this.message.traceparent ? { traceparent: this.message.traceparent } : {}) }
+    return {
+      correlationid: this.correlation,
+      causationid: this.message.id,
+      ...(this.message.traceparent ? { traceparent: this.message.traceparent } : {}),
+    }
   }
 
   #identified(what: string, options: PublishOptions): PublishOptions {
@@ -130,6 +141,8 @@ export class RunContext implements Context {
     this.#counts.set(what, n)
     const text = `${this.#run.topic.name}/${this.message.id}:${this.#subscription}:${what}:${n}`
     // Visible ASCII only: it travels in a header.
-    return text.length <= longestKey && /^[\x21-\x7e]+$/.test(text) ? text : createHash('sha256').update(text).digest('hex')
+    return text.length <= longestKey && /^[\x21-\x7e]+$/.test(text)
+      ? text
+      : createHash('sha256').update(text).digest('hex')
   }
 }

@@ -57,7 +57,10 @@ export interface App {
   /** The whole web contract as one function: webhooks, `/healthz`, `/readyz`. Mounts anywhere. */
   fetch(request: Request): Promise<Response>
   /** Serves the same over Node's own server, on 127.0.0.1 unless told otherwise. Port 0 takes a free one. */
-  listen(options: { readonly port: number; readonly host?: string }): Promise<{ readonly url: string; readonly port: number }>
+  listen(options: {
+    readonly port: number
+    readonly host?: string
+  }): Promise<{ readonly url: string; readonly port: number }>
   health(): Health
   readonly operations: Operations
   readonly definitions: Definitions
@@ -84,7 +87,14 @@ export async function fairlead(options: Options, world: World = {}): Promise<App
   if (wrong.length > 0) throw configFault(wrong)
   const trust = (pool: string): Trust | undefined => definitions.connections.get(pool)?.options.tls
   const client = world.http === undefined ? httpClient({ clock: world.clock ?? systemClock, trust }) : undefined
-  const outside = { ...systemRuntime({ http: world.http ?? client!, log: options.log ?? jsonLog(), ...(options.secrets ? { secrets: options.secrets } : {}) }), ...world }
+  const outside = {
+    ...systemRuntime({
+      http: world.http ?? client!,
+      log: options.log ?? jsonLog(),
+      ...(options.secrets ? { secrets: options.secrets } : {}),
+    }),
+    ...world,
+  }
   try {
     await readSecrets(definitions, outside)
     for (const m of definitions.mappings.values()) await loadMapping(m, outside.files)
@@ -119,20 +129,43 @@ async function readSecrets(definitions: Definitions, runtime: Omit<Runtime, 'sto
   if (problems.length > 0) throw configFault(problems)
 }
 
-async function start(options: Options, definitions: Definitions, runtime: Runtime<Store>, closeClient: () => Promise<void>): Promise<App> {
+async function start(
+  options: Options,
+  definitions: Definitions,
+  runtime: Runtime<Store>,
+  closeClient: () => Promise<void>,
+): Promise<App> {
   const { topics, subscriptions, webhooks } = definitions
   const grace = milliseconds(options.grace ?? '10s')
   const dedupes = [...topics.values(), ...webhooks.values()].map((d) => milliseconds(d.dedupe))
   const journal: Journal = new Journal(runtime, {
     topics: [
-      ...[...topics.values()].map((t) => ({ topic: t.name, partitions: t.partitions, age: milliseconds(t.keep), compact: t.compact })),
+      ...[...topics.values()].map((t) => ({
+        topic: t.name,
+        partitions: t.partitions,
+        age: milliseconds(t.keep),
+        compact: t.compact,
+      })),
       ...[...webhooks.values()].map(inbox),
     ],
     subscriptions: [
-      ...[...webhooks.values()].map((w) => routing(w, runtime, () => journal, () => verbs)),
-      ...[...subscriptions.values()].map((s) => subscriptionRunner(s, (run, name, message) => new RunContext(run, name, message, verbs, runtime))),
+      ...[...webhooks.values()].map((w) =>
+        routing(
+          w,
+          runtime,
+          () => journal,
+          () => verbs,
+        ),
+      ),
+      ...[...subscriptions.values()].map((s) =>
+        subscriptionRunner(s, (run, name, message) => new RunContext(run, name, message, verbs, runtime)),
+      ),
     ],
-    records: { calls: milliseconds(options.records?.calls ?? '7d'), audit: milliseconds(options.records?.audit ?? '365d'), seen: Math.max(86_400_000, ...dedupes) },
+    records: {
+      calls: milliseconds(options.records?.calls ?? '7d'),
+      audit: milliseconds(options.records?.audit ?? '365d'),
+      seen: Math.max(86_400_000, ...dedupes),
+    },
   })
   const connections = new Map<string, OpenConnection>()
   for (const def of definitions.connections.values()) {
@@ -140,7 +173,14 @@ async function start(options: Options, definitions: Definitions, runtime: Runtim
       def.name,
       openConnection(def, {
         runtime,
-        record: (call) => journal.calls.add({ time: runtime.clock.now(), connection: call.connection, operation: call.operation, outcome: call.outcome, record: () => JSON.stringify(call) }),
+        record: (call) =>
+          journal.calls.add({
+            time: runtime.clock.now(),
+            connection: call.connection,
+            operation: call.operation,
+            outcome: call.outcome,
+            record: () => JSON.stringify(call),
+          }),
       }),
     )
   }
@@ -151,9 +191,16 @@ async function start(options: Options, definitions: Definitions, runtime: Runtim
     const of = counts.get(webhook) ?? new Map<string, number>()
     counts.set(webhook, of.set(outcome, (of.get(outcome) ?? 0) + 1))
   }
-  const webhookDoors = [...webhooks.values()].map((w) => inboxDoor(w, runtime, journal, (outcome) => count(w.name, outcome)))
+  const webhookDoors = [...webhooks.values()].map((w) =>
+    inboxDoor(w, runtime, journal, (outcome) => count(w.name, outcome)),
+  )
   const doors = [...webhookDoors, ...healthDoors(health)]
-  const http = { clock: runtime.clock, log: runtime.log, redact: runtime.redact, count: (door: string, status: number, code: string) => count(door || 'http', code || String(status)) }
+  const http = {
+    clock: runtime.clock,
+    log: runtime.log,
+    redact: runtime.redact,
+    count: (door: string, status: number, code: string) => count(door || 'http', code || String(status)),
+  }
   const listening = new Set<Listening>()
   const fetch = serve(doors, http)
 
@@ -207,7 +254,12 @@ function healthDoors(health: HealthMonitor): Door[] {
     methods: ['GET', 'HEAD'],
     path,
     maxBytes: 0,
-    handle: () => Promise.resolve(well() ? { status: 200, body: 'ok\n', headers: { 'content-type': 'text/plain' } } : { status: 503, body: 'not ok\n', headers: { 'content-type': 'text/plain', 'retry-after': '5' } }),
+    handle: () =>
+      Promise.resolve(
+        well()
+          ? { status: 200, body: 'ok\n', headers: { 'content-type': 'text/plain' } }
+          : { status: 503, body: 'not ok\n', headers: { 'content-type': 'text/plain', 'retry-after': '5' } },
+      ),
   })
   return [door('healthz', '/healthz', () => health.read().live), door('readyz', '/readyz', () => health.read().ready)]
 }

@@ -2,7 +2,7 @@ import type { Cancel, Clock } from '#kernel/clock.ts'
 import type { Journal } from '#journal/journal.ts'
 
 /** How often the loops are looked at. */
-const beat = 1_000
+const beat = 5_000
 /** An event loop that is this late is stalled: nothing that we say about the rest is fresh. */
 const stalled = 5_000
 /** A subscription with work and room that ended nothing for this long is stalled. */
@@ -59,7 +59,10 @@ export class HealthMonitor {
     if (this.draining) reasons.push('draining')
     if (this.#storeTrouble !== undefined) reasons.push(`the store refuses writes: ${this.#storeTrouble}`)
     for (const [name, p] of this.#progress) {
-      if (this.#clock.mono() - p.at > idle) reasons.push(`subscription ${name} has work and has ended nothing for ${Math.round((this.#clock.mono() - p.at) / 1000)} s`)
+      if (this.#clock.mono() - p.at > idle)
+        reasons.push(
+          `subscription ${name} has work and has ended nothing for ${Math.round((this.#clock.mono() - p.at) / 1000)} s`,
+        )
     }
     return { live, ready: reasons.length === 0, reasons, lateness }
   }

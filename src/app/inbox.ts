@@ -17,12 +17,22 @@ import { backoff, retry } from '#resilience/retry.ts'
 import type { Verbs } from './verbs.ts'
 
 /** An inbox has one partition: what arrives first is routed first. */
-export function inbox(def: Webhook): { readonly topic: string; readonly partitions: number; readonly age: number; readonly compact: boolean } {
+export function inbox(def: Webhook): {
+  readonly topic: string
+  readonly partitions: number
+  readonly age: number
+  readonly compact: boolean
+} {
   return { topic: inboxTopic(def), partitions: 1, age: milliseconds(def.keep), compact: false }
 }
 
 /** The door of a webhook: what it stores goes into the inbox as the bytes that came, deduplicated by the event id. */
-export function inboxDoor(def: Webhook, runtime: Runtime<Store>, journal: Journal, count: (outcome: string) => void): WebhookDoor {
+export function inboxDoor(
+  def: Webhook,
+  runtime: Runtime<Store>,
+  journal: Journal,
+  count: (outcome: string) => void,
+): WebhookDoor {
   const dedupe = milliseconds(def.dedupe)
   const name = inboxTopic(def)
   return webhookDoor(def, {
@@ -31,14 +41,21 @@ export function inboxDoor(def: Webhook, runtime: Runtime<Store>, journal: Journa
     count,
     store: async ({ id, type, contentType, headers, body }) => {
       const meta = packAttributes({ type, source: `/webhooks/${def.name}`, datacontenttype: contentType, headers })
-      const [appended] = await journal.log.append([journal.log.entry(journal.log.topic(name), { id, key: null, meta, body, dedupe })])
+      const [appended] = await journal.log.append([
+        journal.log.entry(journal.log.topic(name), { id, key: null, meta, body, dedupe }),
+      ])
       return appended!.duplicate ? 'duplicate' : 'stored'
     },
   })
 }
 
 /** The durable subscription that routes arrivals to their topics: what cannot be routed is parked with its reason. */
-export function routing(def: Webhook, runtime: Pick<Runtime, 'ids'>, journal: () => Journal, verbs: () => Verbs): SubscriptionOptions {
+export function routing(
+  def: Webhook,
+  runtime: Pick<Runtime, 'ids'>,
+  journal: () => Journal,
+  verbs: () => Verbs,
+): SubscriptionOptions {
   const plan = retry({ attempts: 10, first: '1s', max: '10m', budget: 'none' })
   return {
     name: inboxTopic(def),
@@ -60,7 +77,13 @@ export function routing(def: Webhook, runtime: Pick<Runtime, 'ids'>, journal: ()
             const topic = verbs().definition(routed.topic)
             const options = { id: routed.id, ...(routed.key === undefined ? {} : { key: routed.key }) }
             const trace = arrival.headers['traceparent']
-            const attributes = { type: arrival.type, source: `/webhooks/${def.name}`, correlationid: stored.id, causationid: stored.id, ...(trace ? { traceparent: trace } : {}) }
+            const attributes = {
+              type: arrival.type,
+              source: `/webhooks/${def.name}`,
+              correlationid: stored.id,
+              causationid: stored.id,
+              ...(trace ? { traceparent: trace } : {}),
+            }
             return log.entry(log.topic(topic.name), await draft(topic, routed.data, options, attributes, runtime.ids))
           } catch (e) {
             return toFault(e, 'subscription.thrown')
@@ -76,7 +99,11 @@ export function routing(def: Webhook, runtime: Pick<Runtime, 'ids'>, journal: ()
 
 /** An arrival as it was stored: the message's own attributes, and the raw bytes. An edited one may be JSON text. */
 function arrivalOf(stored: Stored): Arrival {
-  const meta = (stored.meta === null ? {} : JSON.parse(stored.meta)) as { type?: string; datacontenttype?: string; headers?: Record<string, string> }
+  const meta = (stored.meta === null ? {} : JSON.parse(stored.meta)) as {
+    type?: string
+    datacontenttype?: string
+    headers?: Record<string, string>
+  }
   const data = dataOf(stored)
   return {
     id: stored.id,

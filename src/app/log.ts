@@ -15,7 +15,9 @@ export function jsonLog(options: { readonly least?: Level; readonly write?: (lin
   return {
     write(level, event, fields = {}) {
       if (order[level] < least) return
-      const shown = Object.fromEntries(Object.entries(fields).map(([k, v]) => [k, isFault(v) ? v.toJSON() : v instanceof Error ? v.message : v]))
+      const shown = Object.fromEntries(
+        Object.entries(fields).map(([k, v]) => [k, isFault(v) ? v.toJSON() : v instanceof Error ? v.message : v]),
+      )
       write(`${JSON.stringify({ time: new Date().toISOString(), level, event, ...(redact.value(shown) as object) })}\n`)
     },
   }

@@ -33,7 +33,11 @@ function after(ms: number, fn: () => void): Cancel {
 export const systemRandom: Random = { float: () => Math.random(), bytes: (n) => randomBytes(n) }
 
 /** The real world. Everything that the core touches comes in through here. */
-export function systemRuntime(given: { readonly http: HttpOut; readonly log: Log; readonly secrets?: Secrets }): Omit<Runtime, 'store'> {
+export function systemRuntime(given: {
+  readonly http: HttpOut
+  readonly log: Log
+  readonly secrets?: Secrets
+}): Omit<Runtime, 'store'> {
   return {
     clock: systemClock,
     random: systemRandom,

@@ -35,7 +35,12 @@ export class Verbs {
   readonly #connections: ReadonlyMap<string, OpenConnection>
   #draining = false
 
-  constructor(runtime: Runtime<Store>, journal: Journal, topics: ReadonlyMap<string, AnyTopic>, connections: ReadonlyMap<string, OpenConnection>) {
+  constructor(
+    runtime: Runtime<Store>,
+    journal: Journal,
+    topics: ReadonlyMap<string, AnyTopic>,
+    connections: ReadonlyMap<string, OpenConnection>,
+  ) {
     this.#runtime = runtime
     this.#journal = journal
     this.#topics = topics
@@ -52,7 +57,12 @@ export class Verbs {
   }
 
   /** One message, durable when it resolves. A delayed one has no position yet: its offset is -1. */
-  async publish(handle: TopicHandle, data: unknown, options: PublishOptions, attributes: Attributes): Promise<Position> {
+  async publish(
+    handle: TopicHandle,
+    data: unknown,
+    options: PublishOptions,
+    attributes: Attributes,
+  ): Promise<Position> {
     const made = draft(this.definition(handle), data, options, attributes, this.#runtime.ids)
     const ready = made instanceof Promise ? await made : made
     const topic = this.#journal.log.topic(handle.name)
@@ -87,12 +97,30 @@ export class Verbs {
     return { write: 'delay', due: this.#runtime.clock.now() + milliseconds(options.delay), entry }
   }
 
-  call<Output>(operation: OperationHandle<never, Output>, input: unknown, options: CallOptions, caller: Caller): Promise<Output> {
-    return this.#connection(operation).call(operation as OperationHandle<unknown, Output>, input, callOptions(this.#runtime, options, caller))
+  call<Output>(
+    operation: OperationHandle<never, Output>,
+    input: unknown,
+    options: CallOptions,
+    caller: Caller,
+  ): Promise<Output> {
+    return this.#connection(operation).call(
+      operation as OperationHandle<unknown, Output>,
+      input,
+      callOptions(this.#runtime, options, caller),
+    )
   }
 
-  each<Output>(operation: OperationHandle<never, Output>, input: unknown, options: CallOptions, caller: Caller): AsyncIterable<ItemOf<Output>> {
-    return this.#connection(operation).each(operation as OperationHandle<unknown, Output>, input, callOptions(this.#runtime, options, caller))
+  each<Output>(
+    operation: OperationHandle<never, Output>,
+    input: unknown,
+    options: CallOptions,
+    caller: Caller,
+  ): AsyncIterable<ItemOf<Output>> {
+    return this.#connection(operation).each(
+      operation as OperationHandle<unknown, Output>,
+      input,
+      callOptions(this.#runtime, options, caller),
+    )
   }
 
   /** Your rows and your messages in one transaction, or neither. At most 5 s: an embedded store has one writer. */
@@ -101,7 +129,14 @@ export class Verbs {
     const writes: Write[] = []
     let result: T
     try {
-      result = await work(transactionOf(() => Promise.resolve(transaction), (w) => writes.push(w), this, {}))
+      result = await work(
+        transactionOf(
+          () => Promise.resolve(transaction),
+          (w) => writes.push(w),
+          this,
+          {},
+        ),
+      )
     } catch (e) {
       await transaction.rollback()
       throw e
@@ -115,14 +150,21 @@ export class Verbs {
 
   definition(handle: TopicHandle): AnyTopic {
     const definition = this.#topics.get(handle.name)
-    if (!definition) throw fault('topic.unknown', { message: `the topic "${handle.name}" was not passed in \`use\``, detail: { topic: handle.name } })
+    if (!definition)
+      throw fault('topic.unknown', {
+        message: `the topic "${handle.name}" was not passed in \`use\``,
+        detail: { topic: handle.name },
+      })
     return definition
   }
 
   #connection(operation: OperationHandle): OpenConnection {
     const connection = this.#connections.get(operation.connection)
     if (!connection) {
-      throw fault('app.unknown', { message: `the connection "${operation.connection}" was not passed in \`use\``, detail: { connection: operation.connection } })
+      throw fault('app.unknown', {
+        message: `the connection "${operation.connection}" was not passed in \`use\``,
+        detail: { connection: operation.connection },
+      })
     }
     return connection
   }
@@ -160,7 +202,8 @@ export function transactionOf(
 }
 
 function callOptions(runtime: Runtime<Store>, options: CallOptions, caller: Caller): Caller {
-  const limit = options.timeout === undefined ? Number.POSITIVE_INFINITY : runtime.clock.mono() + milliseconds(options.timeout)
+  const limit =
+    options.timeout === undefined ? Number.POSITIVE_INFINITY : runtime.clock.mono() + milliseconds(options.timeout)
   const deadline = Math.min(limit, caller.deadline ?? Number.POSITIVE_INFINITY)
   const signal = options.signal ?? caller.signal
   const key = options.key ?? caller.key
@@ -177,4 +220,3 @@ function callOptions(runtime: Runtime<Store>, options: CallOptions, caller: Call
 function positionOf(topic: Topic, a: Appended): Position {
   return { topic: topic.name, partition: a.slot - topic.slot, offset: a.offset }
 }
-

@@ -2,7 +2,13 @@ import type { Cancel, Clock } from '#kernel/clock.ts'
 import type { GroupCommit } from './commit.ts'
 
 /** A call as it is stored: `record` gives the masked JSON text, and is asked only when it is written. */
-export type CallEntry = { readonly time: number; readonly connection: string; readonly operation: string; readonly outcome: string; readonly record: () => string }
+export type CallEntry = {
+  readonly time: number
+  readonly connection: string
+  readonly operation: string
+  readonly outcome: string
+  readonly record: () => string
+}
 
 const flushEvery = 1_000
 const perFlush = 200
@@ -40,7 +46,17 @@ export class Calls {
     const batch = this.#waiting
     this.#waiting = []
     if (batch.length === 0) return
-    const writes = batch.map((c) => ({ write: 'call', time: c.time, connection: c.connection, operation: c.operation, outcome: c.outcome, record: c.record() }) as const)
+    const writes = batch.map(
+      (c) =>
+        ({
+          write: 'call',
+          time: c.time,
+          connection: c.connection,
+          operation: c.operation,
+          outcome: c.outcome,
+          record: c.record(),
+        }) as const,
+    )
     await this.#commit.add({ writes }, 'relaxed').catch(() => {
       this.dropped += batch.length
     })

@@ -47,7 +47,9 @@ export class GroupCommit {
   add(unit: Unit, sync: Sync, bytes = 0): Promise<readonly WriteResult[]> {
     return new Promise((resolve, reject) => {
       if (this.#queue.length >= waitingUnits || this.#bytes + bytes > waitingBytes) {
-        return reject(fault('journal.full', { retryAfter: 1_000, detail: { waiting: this.#queue.length, bytes: this.#bytes } }))
+        return reject(
+          fault('journal.full', { retryAfter: 1_000, detail: { waiting: this.#queue.length, bytes: this.#bytes } }),
+        )
       }
       this.#queue.push({ unit, sync, bytes, resolve, reject })
       this.#bytes += bytes
@@ -73,7 +75,11 @@ export class GroupCommit {
   #take(): Waiting[] {
     let bytes = 0
     let n = 0
-    while (n < this.#queue.length && n < unitsPerCommit && (n === 0 || bytes + this.#queue[n]!.bytes <= bytesPerCommit)) {
+    while (
+      n < this.#queue.length &&
+      n < unitsPerCommit &&
+      (n === 0 || bytes + this.#queue[n]!.bytes <= bytesPerCommit)
+    ) {
       bytes += this.#queue[n++]!.bytes
     }
     const batch = n === this.#queue.length ? this.#queue : this.#queue.slice(0, n)

@@ -53,8 +53,11 @@ export class Delays {
   }
 
   async #fire(): Promise<void> {
-    for (let more = true; more && !this.#stopped; ) {
-      const [moved] = await this.#commit.add({ writes: [{ write: 'fire', now: this.#runtime.clock.now(), limit: perCommit }] }, 'durable')
+    for (let more = true; more && !this.#stopped;) {
+      const [moved] = await this.#commit.add(
+        { writes: [{ write: 'fire', now: this.#runtime.clock.now(), limit: perCommit }] },
+        'durable',
+      )
       if (Number(moved) > 0) await this.#log.refresh()
       more = Number(moved) === perCommit
     }

@@ -56,9 +56,20 @@ export class Journal {
   async open(): Promise<void> {
     await this.log.open(this.#options.topics.map((t) => ({ name: t.topic, partitions: t.partitions })))
     for (const options of this.#options.subscriptions) {
-      const [id] = await this.commit.add({ writes: [{ write: 'subscription', name: options.name, topic: options.topic, from: options.from }] }, 'durable')
+      const [id] = await this.commit.add(
+        { writes: [{ write: 'subscription', name: options.name, topic: options.topic, from: options.from }] },
+        'durable',
+      )
       const topic = this.log.topic(options.topic)
-      this.subscriptions.set(options.name, new Subscription(options, Number(id), topic, { runtime: this.#runtime, log: this.log, commit: this.commit, workers: this.workers }))
+      this.subscriptions.set(
+        options.name,
+        new Subscription(options, Number(id), topic, {
+          runtime: this.#runtime,
+          log: this.log,
+          commit: this.commit,
+          workers: this.workers,
+        }),
+      )
     }
   }
 

@@ -27,7 +27,11 @@ export class Keys {
   /** Sets the value; returns its new version. `keep`: ms until it expires. */
   async put(name: string, value: string, keep?: number): Promise<number> {
     const expires = keep === undefined ? null : this.#runtime.clock.now() + keep
-    const [version] = await this.#commit.add({ writes: [{ write: 'put', name, value, expires }] }, 'durable', value.length)
+    const [version] = await this.#commit.add(
+      { writes: [{ write: 'put', name, value, expires }] },
+      'durable',
+      value.length,
+    )
     return Number(version)
   }
 
@@ -36,7 +40,10 @@ export class Keys {
     const now = this.#runtime.clock.now()
     try {
       await this.#commit.add(
-        { guards: [{ guard: 'key', name, version, now }], writes: [{ write: 'put', name, value, expires: keep === undefined ? null : now + keep }] },
+        {
+          guards: [{ guard: 'key', name, version, now }],
+          writes: [{ write: 'put', name, value, expires: keep === undefined ? null : now + keep }],
+        },
         'durable',
         value.length,
       )

@@ -41,7 +41,10 @@ export class Log {
   /** Makes topics known; a topic that exists keeps the partitions it was born with. */
   async open(wanted: readonly { readonly name: string; readonly partitions: number }[]): Promise<void> {
     if (wanted.length > 0) {
-      await this.#commit.add({ writes: wanted.map((t) => ({ write: 'topic', name: t.name, partitions: t.partitions })) }, 'durable')
+      await this.#commit.add(
+        { writes: wanted.map((t) => ({ write: 'topic', name: t.name, partitions: t.partitions })) },
+        'durable',
+      )
     }
     for (const row of await this.#store.read({ read: 'topics' })) this.#topics.set(row.name, topicOf(row))
     await this.refresh()
@@ -49,7 +52,8 @@ export class Log {
 
   topic(name: string): Topic {
     const topic = this.#topics.get(name)
-    if (!topic) throw fault('topic.unknown', { message: `there is no topic "${name}" in this store`, detail: { topic: name } })
+    if (!topic)
+      throw fault('topic.unknown', { message: `there is no topic "${name}" in this store`, detail: { topic: name } })
     return topic
   }
 
@@ -61,7 +65,10 @@ export class Log {
   entry(topic: Topic, draft: Draft): Entry {
     const size = draft.body.length
     if (size > inlineLimit) {
-      throw fault('journal.too_large', { message: `the message has ${size} bytes, the limit is ${inlineLimit}`, detail: { topic: topic.name, size } })
+      throw fault('journal.too_large', {
+        message: `the message has ${size} bytes, the limit is ${inlineLimit}`,
+        detail: { topic: topic.name, size },
+      })
     }
     const partition = draft.key === null ? (this.#turn >>> 6) % topic.partitions : hash53(draft.key) % topic.partitions
     if (draft.key === null) this.#turn++
@@ -80,13 +87,13 @@ export class Log {
 
   /** Moves the heads after a commit that appended, and wakes who waits for them. */
   advance(appended: readonly Appended[]): void {
-    let last = -1
+    const moved = new Set<number>()
     for (const a of appended) {
       if (a.duplicate || a.offset < (this.#heads.get(a.slot) ?? 0)) continue
       this.#heads.set(a.slot, a.offset + 1)
-      if (a.slot !== last) this.#wake(a.slot)
-      last = a.slot
+      moved.add(a.slot)
     }
+    for (const slot of moved) this.#wake(slot)
   }
 
   advanceBy(results: readonly WriteResult[]): void {

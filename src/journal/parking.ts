@@ -6,7 +6,12 @@ import type { Random } from '#kernel/random.ts'
 /** How a subscription's failed messages are tried again: at most `attempts` runs; `delay(n)` is the wait in ms before the nth retry. */
 export type RetryPlan = { readonly attempts: number; delay(retry: number, random: Random): number }
 
-export type Verdict = { readonly state: Exclude<ParkedState, 'behind'>; readonly attempts: number; readonly due: number; readonly heldBy: string | null }
+export type Verdict = {
+  readonly state: Exclude<ParkedState, 'behind'>
+  readonly attempts: number
+  readonly due: number
+  readonly heldBy: string | null
+}
 
 /** While a breaker is open or a credential is missing: how often we look again when nobody said when. */
 const holdFor: Partial<Record<FaultKind, number>> = { credential: 60_000, throttled: 5_000, transient: 5_000 }
@@ -23,14 +28,25 @@ const longestWait = 3_600_000
 export function park(fault: Fault, attempts: number, plan: RetryPlan, now: number, random: Random): Verdict {
   const wait = fault.retryAfter === undefined ? undefined : Math.min(longestWait, Math.max(0, fault.retryAfter))
   const heldBy = holder(fault)
-  if (heldBy !== null) return { state: 'held', attempts, due: now + (wait ?? holdFor[fault.kind] ?? 5_000), heldBy }
+  if (heldBy !== null)
+    return { state: 'held', attempts, due: now + Math.ceil(wait ?? holdFor[fault.kind] ?? 5_000), heldBy }
   const burned = attempts + 1
-  if (hopeless.has(fault.kind) || fault.code === 'connection.unverified' || burned >= plan.attempts) return { state: 'dead', attempts: burned, due: now, heldBy: null }
-  return { state: 'retry', attempts: burned, due: now + Math.max(wait ?? 0, plan.delay(burned, random)), heldBy: null }
+  if (hopeless.has(fault.kind) || fault.code === 'connection.unverified' || burned >= plan.attempts)
+    return { state: 'dead', attempts: burned, due: now, heldBy: null }
+  return {
+    state: 'retry',
+    attempts: burned,
+    due: now + Math.ceil(Math.max(wait ?? 0, plan.delay(burned, random))),
+    heldBy: null,
+  }
 }
 
 const hopeless: ReadonlySet<FaultKind> = new Set(['rejected', 'invalid', 'config', 'bug'])
-const holding: ReadonlySet<string> = new Set(['connection.breaker_open', 'connection.overloaded', 'resilience.breaker_open'])
+const holding: ReadonlySet<string> = new Set([
+  'connection.breaker_open',
+  'connection.overloaded',
+  'resilience.breaker_open',
+])
 
 /** Whose fault it is that the message has to wait: a connection's name, or null when the run itself failed. */
 function holder(fault: Fault): string | null {

@@ -1,7 +1,8 @@
 import type { CursorRow, Parked, Stored, Unit, Write } from '#adapters/stores/port.ts'
-import { isFault, type Fault } from '#kernel/fault.ts'
+import type { Fault } from '#kernel/fault.ts'
 import type { Worked } from './subscription.ts'
-import { KeyQueues, Window } from './window.ts'
+import { Cursor } from './cursor.ts'
+import { KeyQueues } from './window.ts'
 import type { Lease } from './workers.ts'
 import type { Run } from './run.ts'
 
@@ -21,7 +22,7 @@ export class Partition {
   readonly lease: Lease
   readonly #of: Worked
   readonly #slot: number
-  readonly #window: Window
+  readonly #cursor: Cursor
   readonly #keys = new KeyQueues()
   /** Keys of which a message is parked: later ones wait behind it. */
   readonly #parkedKeys: Set<string>
@@ -31,11 +32,8 @@ export class Partition {
   #ready: Stored[] = []
   #readyAt = 0
   #next: number
-  #version: number
   #bytes = 0
   #reading = false
-  #dirty = false
-  #saving = false
   #stopped = false
   #batchRuns = false
   #unlisten: () => void
@@ -45,33 +43,44 @@ export class Partition {
     this.lease = lease
     this.#of = of
     this.#slot = of.topic.slot + index
-    this.#window = new Window(readAhead, cursor.low, cursor.done)
+    this.#cursor = new Cursor(
+      {
+        subscription: of.id,
+        partition: index,
+        commit: (writes) => this.commit(writes),
+        soon: (fn) => of.soon(fn),
+        parked: (messages) => this.#parked(messages),
+        trouble: (e) => of.trouble(this, e),
+      },
+      readAhead,
+      cursor,
+    )
     this.#next = cursor.low
-    this.#version = cursor.version
     this.#parkedKeys = new Set(parkedKeys)
     this.#unlisten = of.log.onAppend(this.#slot, () => this.wake())
   }
 
   get low(): number {
-    return this.#window.low
+    return this.#cursor.low
   }
 
   /** Something may have changed: messages arrived, room was made, a pause ended. */
   wake(): void {
     if (this.#reading || this.#stopped) return
     this.#reading = true
-    this.#read()
-      .catch((e: unknown) => this.#of.trouble(this, e))
-      .finally(() => {
-        this.#reading = false
-      })
+    this.#read().catch((e: unknown) => {
+      this.#reading = false
+      this.#of.trouble(this, e)
+    })
   }
 
   /** Starts ready messages while the subscription has room. Returns whether some are left. */
   start(): boolean {
     const of = this.#of
     if (of.batch > 0) this.#startBatch()
-    else while (this.#readyAt < this.#ready.length && of.room()) of.start(this, [this.#ready[this.#readyAt++]!], 1, false)
+    else
+      while (this.#readyAt < this.#ready.length && of.room() && of.flowing())
+        of.start(this, [this.#ready[this.#readyAt++]!], 1, false)
     if (this.#readyAt === this.#ready.length) {
       this.#ready = []
       this.#readyAt = 0
@@ -82,7 +91,7 @@ export class Partition {
 
   /** One batch at a time: that is what keeps the order of a partition. */
   #startBatch(): void {
-    if (this.#batchRuns || this.#readyAt >= this.#ready.length || !this.#of.room()) return
+    if (this.#batchRuns || this.#readyAt >= this.#ready.length || !this.#of.room() || !this.#of.flowing()) return
     const next = this.#ready.slice(this.#readyAt, this.#readyAt + this.#of.batch)
     this.#readyAt += next.length
     const batch = next.filter((m) => m.key === null || !this.#parkedKeys.has(m.key))
@@ -94,28 +103,34 @@ export class Partition {
 
   async #read(): Promise<void> {
     const of = this.#of
-    while (!this.#stopped && of.flowing() && this.#ready.length - this.#readyAt < page && this.#bytes < readAheadBytes) {
-      if (this.#next >= of.log.head(this.#slot) || !this.#window.has(this.#next)) break
+    while (
+      !this.#stopped &&
+      of.flowing() &&
+      this.#ready.length - this.#readyAt < page &&
+      this.#bytes < readAheadBytes
+    ) {
+      if (this.#next >= of.log.head(this.#slot) || !this.#cursor.has(this.#next)) break
       const rows = await of.log.read(this.#slot, this.#next, page, readAheadBytes)
-      if (this.#stopped) return
+      if (this.#stopped) break
       if (rows.length === 0) this.#skip(of.log.head(this.#slot))
       for (const m of rows) {
         if (!this.#skip(m.offset)) break
         this.#next = m.offset + 1
-        if (!this.#window.isDone(m.offset)) this.#take(m)
+        if (!this.#cursor.isDone(m.offset)) this.#take(m)
       }
       of.schedule(this)
       if (rows.length === page) await of.turn()
     }
+    // In the same turn as the last look at the head: a wake between the two would be lost.
+    this.#reading = false
   }
 
   /** Offsets up to `to` that no longer exist count as done. False: they do not fit into the window yet. */
   #skip(to: number): boolean {
-    if (to === this.#next) return this.#window.has(to)
-    if (this.#window.low !== this.#next && !this.#window.has(to)) return false
-    this.#window.skip(this.#next, to)
+    if (to === this.#next) return this.#cursor.has(to)
+    if (this.#cursor.low !== this.#next && !this.#cursor.has(to)) return false
+    this.#cursor.skip(this.#next, to)
     this.#next = to
-    this.save()
     return true
   }
 
@@ -132,35 +147,44 @@ export class Partition {
   }
 
   #park(m: Stored, how: Pick<Parked, 'state' | 'attempts' | 'due' | 'faults' | 'heldBy'>, now: number): void {
-    const { key } = m
-    this.#finish(m)
+    const { key, offset, id, time, meta, body } = m
+    this.#release(m)
     if (key !== null) {
       this.#parkedKeys.add(key)
       this.#parking.set(key, (this.#parking.get(key) ?? 0) + 1)
     }
-    const parked: Parked = {
-      subscription: this.#of.id, partition: this.index, offset: m.offset, key, id: m.id, time: m.time, meta: m.meta, body: m.body, since: now, ...how,
-    }
     this.#of.parked(how.state, 1)
-    this.commit([{ write: 'park', parked }, this.#advance()])
-      .then(() => {
-        if (how.state !== 'behind') this.#of.retries.poll()
-      })
-      .catch((e: unknown) => this.#of.trouble(this, e))
-      .finally(() => {
-        if (key === null) return
-        const left = this.#parking.get(key)! - 1
-        if (left > 0) this.#parking.set(key, left)
-        else this.#parking.delete(key)
-      })
+    this.#cursor.park({
+      subscription: this.#of.id,
+      partition: this.index,
+      offset,
+      key,
+      id,
+      time,
+      meta,
+      body,
+      since: now,
+      ...how,
+    })
   }
 
-  /** A run of ours ended well, or was given up as failed. */
+  #parked(messages: readonly Parked[]): void {
+    for (const { key } of messages) {
+      if (key === null) continue
+      const left = this.#parking.get(key)! - 1
+      if (left > 0) this.#parking.set(key, left)
+      else this.#parking.delete(key)
+    }
+    if (messages.some((p) => p.state !== 'behind')) this.#of.retries.poll()
+    this.wake()
+  }
+
+  /** A run of ours ended: `results` has a fault for each message that failed; undefined when none did. */
   async ended(run: Run, results: readonly (Fault | undefined)[] | undefined): Promise<void> {
     this.#batchRuns = false
     if (run.inTransaction && results === undefined) {
-      for (const m of run.messages) this.#finish(m)
-      const written = await run.commit({ guards: [this.#guard()], writes: [this.#advance()] })
+      const writes = [this.#cursor.advance(run.messages.map((m) => m.offset))]
+      const written = await run.commit({ guards: [this.#guard()], writes })
       if (written === undefined) return this.#of.lost(this)
       this.#of.log.advanceBy(written)
     }
@@ -168,7 +192,8 @@ export class Partition {
     for (const [i, m] of run.messages.entries()) {
       const failed = results?.[i]
       if (failed === undefined) {
-        if (!run.inTransaction || results !== undefined) this.#finish(m)
+        this.#release(m)
+        this.#cursor.finish(m.offset)
         const follower = this.#of.batch > 0 ? undefined : this.#keys.leave(m.key)
         if (follower) this.#ready.push(follower)
         continue
@@ -176,14 +201,10 @@ export class Partition {
       this.#park(m, this.#of.verdict(failed, 0, null, now), now)
       if (this.#of.batch === 0) for (const follower of this.#keys.drain(m.key)) this.#behind(follower)
     }
-    this.save()
   }
 
-  #finish(m: Stored): void {
-    if (this.#window.isDone(m.offset)) return
-    this.#window.finish(m.offset)
+  #release(m: Stored): void {
     this.#bytes -= m.body.length
-    if (!this.#reading && this.#bytes < readAheadBytes / 2) this.wake()
   }
 
   /** A parked message of ours is gone from the store; `left` of its key remain. */
@@ -207,32 +228,6 @@ export class Partition {
     return this.#of.commit.add({ guards: [this.#guard(), ...guards], writes }, 'relaxed')
   }
 
-  #advance(): Write {
-    this.#dirty = false
-    return {
-      write: 'advance', subscription: this.#of.id, partition: this.index, version: ++this.#version, low: this.#window.low, done: this.#window.snapshot(),
-    }
-  }
-
-  /** Saves the cursor: one write under way at a time, the next carries everything that ended meanwhile. Nobody waits for it. */
-  save(): void {
-    this.#dirty = true
-    if (this.#saving || this.#stopped) return
-    this.#saving = true
-    this.#of.soon(() => {
-      if (!this.#dirty) {
-        this.#saving = false
-        return
-      }
-      this.commit([this.#advance()])
-        .catch((e: unknown) => this.#of.trouble(this, e))
-        .finally(() => {
-          this.#saving = false
-          if (this.#dirty) this.save()
-        })
-    })
-  }
-
   /** Takes no more; what is running may end. */
   stop(): void {
     this.#stopped = true
@@ -241,11 +236,15 @@ export class Partition {
     this.#readyAt = 0
   }
 
-  /** The last position, after everything has ended. */
-  async close(): Promise<void> {
+  /** Nothing of ours may land any more. */
+  abandon(): void {
     this.stop()
-    await this.commit([this.#advance()]).catch((e: unknown) => {
-      if (!isFault(e, 'journal.fenced')) throw e
-    })
+    this.#cursor.abandon()
+  }
+
+  /** Resolves when everything that ended is saved. */
+  close(): Promise<void> {
+    this.stop()
+    return this.#cursor.settled()
   }
 }

@@ -5,7 +5,9 @@ import type { Runtime } from '#kernel/runtime.ts'
 import type { GroupCommit } from './commit.ts'
 import type { Log } from './log.ts'
 
-const passEvery = 60_000
+/** A pass comes after a hundredth of the shortest age, within these bounds; at once again when one had to stop early. */
+const shortestPause = 60_000
+const longestPause = 3_600_000
 /** Rows a statement may remove, and statements a pass may run for one slot: a pass never holds the writer for long. */
 const rowsAtOnce = 2_000
 const stepsPerSlot = 50
@@ -22,7 +24,7 @@ export type Keep = {
 export type KeepRecords = { readonly calls: number; readonly audit: number; readonly seen: number }
 
 /**
- * Removes what is old, in small steps once a minute: messages past the age of their topic, older messages of a key in
+ * Removes what is old, in small steps, between once a minute and once an hour: messages past the age of their topic, older messages of a key in
  * compacted topics, call records, audit entries, expired keys, dedupe entries. A message that a subscription has not
  * finished is never removed, however old (P2); parked ones carry their own copy.
  */
@@ -35,6 +37,8 @@ export class Retention {
   #cancel: Cancel | undefined
   #running: Promise<void> = Promise.resolve()
   #stopped = false
+  #more = false
+  readonly #pause: number
 
   constructor(runtime: Runtime<Store>, commit: GroupCommit, log: Log, keep: readonly Keep[], records: KeepRecords) {
     this.#runtime = runtime
@@ -42,11 +46,13 @@ export class Retention {
     this.#log = log
     this.#keep = keep
     this.#records = records
+    const shortest = Math.min(records.calls, records.audit, ...keep.map((k) => k.age))
+    this.#pause = Math.min(longestPause, Math.max(shortestPause, shortest / 100))
   }
 
   start(): void {
     if (this.#stopped) return
-    this.#cancel = this.#runtime.clock.after(passEvery, () => {
+    this.#cancel = this.#runtime.clock.after(this.#more ? shortestPause : this.#pause, () => {
       this.#running = this.pass()
         .catch((e: unknown) => {
           if (!isFault(e, 'store.closed')) this.#runtime.log.write('warn', 'journal.retention_failed', { fault: e })
@@ -59,6 +65,7 @@ export class Retention {
   async pass(): Promise<void> {
     const now = this.#runtime.clock.now()
     const unread = await this.#unread()
+    this.#more = false
     for (const keep of this.#keep) {
       const topic = this.#log.topic(keep.topic)
       for (let p = 0; p < topic.partitions && !this.#stopped; p++) {
@@ -71,7 +78,10 @@ export class Retention {
     await this.#steps({ write: 'trim', what: 'calls', before: now - this.#records.calls, limit: rowsAtOnce })
     await this.#steps({ write: 'trim', what: 'audit', before: now - this.#records.audit, limit: rowsAtOnce })
     await this.#steps({ write: 'trim', what: 'keys', before: now, limit: rowsAtOnce })
-    await this.#commit.add({ writes: [{ write: 'trim', what: 'seen', before: now - this.#records.seen, limit: rowsAtOnce }] }, 'relaxed')
+    await this.#commit.add(
+      { writes: [{ write: 'trim', what: 'seen', before: now - this.#records.seen, limit: rowsAtOnce }] },
+      'relaxed',
+    )
   }
 
   /** Repeats a bounded step until it finds nothing more, the pass has done enough, or we stop. */
@@ -80,6 +90,7 @@ export class Retention {
       const [removed] = await this.#commit.add({ writes: [write] }, 'relaxed')
       if (Number(removed) === 0) return
     }
+    this.#more = true
   }
 
   /** Slot → lowest offset that some subscription has not finished. */

@@ -38,7 +38,11 @@ export class Retries {
     this.#polling = true
     this.#poll()
       .catch((e: unknown) => {
-        if (!isFault(e, 'store.closed')) this.#runtime.log.write('warn', 'subscription.retries_failed', { subscription: this.#of.options.name, fault: e })
+        if (!isFault(e, 'store.closed'))
+          this.#runtime.log.write('warn', 'subscription.retries_failed', {
+            subscription: this.#of.options.name,
+            fault: e,
+          })
         this.#arm(1_000)
       })
       .finally(() => {
@@ -54,7 +58,13 @@ export class Retries {
     const { store, clock } = this.#runtime
     const of = this.#of
     const now = clock.now()
-    const rows = await store.read({ read: 'due', subscription: of.id, partitions: [...of.partitions.keys()], now, limit: page + this.#running.size })
+    const rows = await store.read({
+      read: 'due',
+      subscription: of.id,
+      partitions: [...of.partitions.keys()],
+      now,
+      limit: page + this.#running.size,
+    })
     this.#ready = rows.filter((r) => !this.#running.has(name(r)))
     this.fill()
     const next = await store.read({ read: 'nextDue', subscription: of.id })
@@ -92,11 +102,16 @@ export class Retries {
         const verdict = this.#of.verdict(failed, parked.attempts, parked.faults, now)
         await partition.commit([{ write: 'repark', at, ...verdict }], guards)
         // The others that wait for the same connection need not each find out for themselves.
-        if (verdict.heldBy !== null) await partition.commit([{ write: 'postpone', subscription: at.subscription, heldBy: verdict.heldBy, due: verdict.due }])
+        if (verdict.heldBy !== null)
+          await partition.commit([
+            { write: 'postpone', subscription: at.subscription, heldBy: verdict.heldBy, due: verdict.due },
+          ])
       } else {
         const write = { write: 'unpark', at, now } as const
         const lease = { guard: 'lease', name: partition.lease.name, epoch: partition.lease.epoch } as const
-        const results = run.inTransaction ? await run.commit({ guards: [lease, ...guards], writes: [write] }) : await partition.commit([write], guards)
+        const results = run.inTransaction
+          ? await run.commit({ guards: [lease, ...guards], writes: [write] })
+          : await partition.commit([write], guards)
         if (results === undefined) return
         this.#of.log.advanceBy(results)
         this.#of.parked(parked.state, -1)

@@ -28,7 +28,17 @@ export class Run {
   #transaction: Promise<StoreTransaction> | undefined
   readonly #writes: Write[] = []
 
-  constructor(store: Store, of: { topic: Topic; partition: number; messages: readonly Stored[]; attempt: number; deadline: number; parked: boolean }) {
+  constructor(
+    store: Store,
+    of: {
+      topic: Topic
+      partition: number
+      messages: readonly Stored[]
+      attempt: number
+      deadline: number
+      parked: boolean
+    },
+  ) {
     this.#store = store
     this.topic = of.topic
     this.partition = of.partition
@@ -46,7 +56,8 @@ export class Run {
 
   /** The transaction of this run, opened at first use. */
   transaction(): Promise<StoreTransaction> {
-    if (this.over) return Promise.reject(fault('store.transaction', { message: 'the run is over: its transaction was rolled back' }))
+    if (this.over)
+      return Promise.reject(fault('store.transaction', { message: 'the run is over: its transaction was rolled back' }))
     this.#transaction ??= this.#store.begin(transactionLimit)
     return this.#transaction
   }

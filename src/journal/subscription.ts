@@ -47,7 +47,12 @@ export interface Worked {
   room(): boolean
   schedule(partition: Partition): void
   start(partition: Partition, messages: readonly Stored[], attempt: number, parked: boolean): void
-  verdict(failed: Fault, attempts: number, faults: string | null, now: number): { state: Exclude<ParkedState, 'behind'>; attempts: number; due: number; faults: string; heldBy: string | null }
+  verdict(
+    failed: Fault,
+    attempts: number,
+    faults: string | null,
+    now: number,
+  ): { state: Exclude<ParkedState, 'behind'>; attempts: number; due: number; faults: string; heldBy: string | null }
   parked(state: ParkedState, change: number): void
   trouble(partition: Partition, e: unknown): void
   lost(partition: Partition): void
@@ -81,7 +86,12 @@ export class Subscription implements Worked {
   #cancelDeadline: Cancel | undefined
   #idle: (() => void)[] = []
 
-  constructor(options: SubscriptionOptions, id: number, topic: Topic, deps: { runtime: Runtime<Store>; log: Log; commit: GroupCommit; workers: Workers }) {
+  constructor(
+    options: SubscriptionOptions,
+    id: number,
+    topic: Topic,
+    deps: { runtime: Runtime<Store>; log: Log; commit: GroupCommit; workers: Workers },
+  ) {
     this.options = options
     this.id = id
     this.topic = topic
@@ -98,14 +108,16 @@ export class Subscription implements Worked {
     if (this.#stopped) return
     const { store } = this.#runtime
     const held = new Map((await store.read({ read: 'leases' })).map((l) => [l.name, l.worker]))
-    const free = Array.from({ length: this.topic.partitions }, (_, p) => p).filter((p) => !this.partitions.has(p) && (held.get(this.#lease(p)) ?? this.#workers.id) === this.#workers.id)
+    const free = Array.from({ length: this.topic.partitions }, (_, p) => p).filter(
+      (p) => !this.partitions.has(p) && (held.get(this.#lease(p)) ?? this.#workers.id) === this.#workers.id,
+    )
     const leases = await Promise.all(free.map((p) => this.#workers.lease(this.#lease(p))))
     if (!leases.some(Boolean)) return
     const cursors = await store.read({ read: 'cursors', subscription: this.id })
     for (const [i, p] of free.entries()) {
       const lease = leases[i]
       if (!lease || this.#stopped || this.partitions.has(p)) continue
-      const cursor = cursors.find((c) => c.partition === p) ?? { partition: p, low: 0, version: 0, done: null }
+      const cursor = cursors.find((c) => c.partition === p) ?? { partition: p, low: 0, done: null }
       const keys = await store.read({ read: 'parkedKeys', subscription: this.id, partition: p })
       const partition = new Partition(this, p, lease, cursor, keys)
       this.partitions.set(p, partition)
@@ -132,7 +144,12 @@ export class Subscription implements Worked {
 
   /** Whether new messages are read: not paused, not full of parked ones, not waiting for a connection that is down. */
   flowing(): boolean {
-    return !this.#paused && !this.#stopped && this.#parkedCount < this.options.parkedLimit && this.#runtime.clock.mono() >= this.#coolUntil
+    return (
+      !this.#paused &&
+      !this.#stopped &&
+      this.#parkedCount < this.options.parkedLimit &&
+      this.#runtime.clock.mono() >= this.#coolUntil
+    )
   }
 
   room(): boolean {
@@ -140,29 +157,41 @@ export class Subscription implements Worked {
   }
 
   schedule(partition: Partition): void {
-    if (this.#runtime.clock.mono() < this.#coolUntil) {
-      if (!this.#scheduled.includes(partition)) this.#scheduled.push(partition)
-      return
-    }
     if (partition.start() && !this.#scheduled.includes(partition)) this.#scheduled.push(partition)
   }
 
   start(partition: Partition, messages: readonly Stored[], attempt: number, parked: boolean): void {
     this.counts.running++
     const deadline = this.#runtime.clock.mono() + this.options.timeout
-    const run = new Run(this.#runtime.store, { topic: this.topic, partition: partition.index, messages, attempt, deadline, parked })
+    const run = new Run(this.#runtime.store, {
+      topic: this.topic,
+      partition: partition.index,
+      messages,
+      attempt,
+      deadline,
+      parked,
+    })
     this.#runs.add(run)
     this.#cancelDeadline ??= this.#runtime.clock.after(this.options.timeout, () => this.#expire())
     let result: ReturnType<SubscriptionOptions['handle']>
     try {
       result = this.options.handle(run)
     } catch (e) {
-      return this.#settle(partition, run, run.messages.map(() => this.#fault(e)))
+      return this.#settle(
+        partition,
+        run,
+        run.messages.map(() => this.#fault(e)),
+      )
     }
     if (result === undefined) return this.#settle(partition, run, undefined)
     result.then(
       (results) => this.#settle(partition, run, results?.some(Boolean) ? results : undefined),
-      (e: unknown) => this.#settle(partition, run, run.messages.map(() => this.#fault(e))),
+      (e: unknown) =>
+        this.#settle(
+          partition,
+          run,
+          run.messages.map(() => this.#fault(e)),
+        ),
     )
   }
 
@@ -178,20 +207,40 @@ export class Subscription implements Worked {
     if (run.inTransaction && results !== undefined) {
       void run.rollback().then(() => this.#after(partition, run, results, failed))
     } else if (run.inTransaction) {
-      this.#finishing(partition, run, undefined, undefined).catch((e: unknown) => this.#after(partition, run, run.messages.map(() => this.#fault(e)), this.#fault(e)))
+      this.#finishing(partition, run, undefined, undefined).catch((e: unknown) =>
+        this.#after(
+          partition,
+          run,
+          run.messages.map(() => this.#fault(e)),
+          this.#fault(e),
+        ),
+      )
     } else this.#after(partition, run, results, failed)
   }
 
   /** The part after a transaction is decided; synchronous when there was none, which is the fast path. */
-  #after(partition: Partition, run: Run, results: readonly (Fault | undefined)[] | undefined, failed: Fault | undefined): void {
+  #after(
+    partition: Partition,
+    run: Run,
+    results: readonly (Fault | undefined)[] | undefined,
+    failed: Fault | undefined,
+  ): void {
     this.#finishing(partition, run, results, failed).catch((e: unknown) => this.trouble(partition, e))
   }
 
-  async #finishing(partition: Partition, run: Run, results: readonly (Fault | undefined)[] | undefined, failed: Fault | undefined): Promise<void> {
+  async #finishing(
+    partition: Partition,
+    run: Run,
+    results: readonly (Fault | undefined)[] | undefined,
+    failed: Fault | undefined,
+  ): Promise<void> {
     // Drained: the message stays where it is, and another worker, or we after a restart, will run it.
-    const dropped = failed?.kind === 'cancelled' && (this.#stopped || failed.code === 'journal.fenced' || failed.code === 'store.closed')
+    const dropped =
+      failed?.kind === 'cancelled' &&
+      (this.#stopped || failed.code === 'journal.fenced' || failed.code === 'store.closed')
     try {
-      if (!dropped) await (run.parked ? this.retries.ended(partition, run, results?.[0]) : partition.ended(run, results))
+      if (!dropped)
+        await (run.parked ? this.retries.ended(partition, run, results?.[0]) : partition.ended(run, results))
     } finally {
       this.counts.running--
       if (failed === undefined) this.counts.done += run.messages.length
@@ -236,9 +285,16 @@ export class Subscription implements Worked {
   #expire(): void {
     const now = this.#runtime.clock.mono()
     for (let run = this.#runs.first; run && run.deadline <= now; run = this.#runs.first) {
-      const reason = fault('subscription.timeout', { detail: { subscription: this.options.name, ms: this.options.timeout } })
+      const reason = fault('subscription.timeout', {
+        detail: { subscription: this.options.name, ms: this.options.timeout },
+      })
       const partition = this.partitions.get(run.partition)
-      if (partition) this.#settle(partition, run, run.messages.map(() => reason))
+      if (partition)
+        this.#settle(
+          partition,
+          run,
+          run.messages.map(() => reason),
+        )
       else this.#runs.remove(run)
       run.end(reason)
     }
@@ -251,32 +307,42 @@ export class Subscription implements Worked {
     const before = faults === null ? [] : (JSON.parse(faults) as (FaultRecord & { at: number })[])
     const record = redact.value({ at: now, ...faultRecord(failed) }) as FaultRecord & { at: number }
     const verdict = park(failed, attempts, this.options.retry, now, random)
-    if (verdict.state === 'dead') log.write('warn', 'subscription.dead', { subscription: this.options.name, fault: record })
+    if (verdict.state === 'dead')
+      log.write('warn', 'subscription.dead', { subscription: this.options.name, fault: record })
     return { ...verdict, faults: JSON.stringify([...before, record].slice(-faultsKept)) }
   }
 
   parked(_state: ParkedState, change: number): void {
+    const full = this.#parkedCount >= this.options.parkedLimit
     this.#parkedCount += change
+    if (full && this.#parkedCount < this.options.parkedLimit) this.wake()
   }
 
   /** A commit of ours failed. Fenced: the partition belongs to another. Otherwise the store is in trouble: we look again in a second. */
   trouble(partition: Partition, e: unknown): void {
     if (isFault(e, 'journal.fenced')) return this.lost(partition)
     if (isFault(e, 'store.closed') || this.#stopped) return
-    this.#runtime.log.write('error', 'subscription.trouble', { subscription: this.options.name, partition: partition.index, fault: toFault(e, 'bug').toJSON() })
+    this.#runtime.log.write('error', 'subscription.trouble', {
+      subscription: this.options.name,
+      partition: partition.index,
+      fault: toFault(e, 'bug').toJSON(),
+    })
     this.lost(partition)
   }
 
   /** Lets go of the partition; it is claimed again when its lease is ours to take. */
   lost(partition: Partition): void {
-    partition.stop()
+    partition.abandon()
     if (this.partitions.get(partition.index) === partition) this.partitions.delete(partition.index)
     if (this.#stopped) return
     const retry = this.#runtime.clock.after(1_000, () => {
       this.#reclaims.delete(retry)
       this.claim().catch((e: unknown) => {
         if (!this.#stopped) this.lost(partition)
-        this.#runtime.log.write('warn', 'subscription.claim_failed', { subscription: this.options.name, fault: toFault(e, 'bug').toJSON() })
+        this.#runtime.log.write('warn', 'subscription.claim_failed', {
+          subscription: this.options.name,
+          fault: toFault(e, 'bug').toJSON(),
+        })
       })
     })
     this.#reclaims.add(retry)
@@ -301,7 +367,8 @@ export class Subscription implements Worked {
   /** Why nothing is read at the moment, for people; undefined when messages flow. */
   get waiting(): string | undefined {
     if (this.#paused) return 'paused'
-    if (this.#parkedCount >= this.options.parkedLimit) return `${this.#parkedCount} messages are parked, the limit is ${this.options.parkedLimit}`
+    if (this.#parkedCount >= this.options.parkedLimit)
+      return `${this.#parkedCount} messages are parked, the limit is ${this.options.parkedLimit}`
     if (this.#runtime.clock.mono() < this.#coolUntil) return 'a connection is down'
     return undefined
   }

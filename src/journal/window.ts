@@ -17,7 +17,8 @@ export class Window {
     this.#bits = new Uint8Array(size)
     this.#low = low
     this.#high = low
-    for (let i = 0; done && i < done.length * 8 && i < size; i++) if ((done[i >> 3]! & (1 << (i & 7))) !== 0) this.finish(low + i)
+    for (let i = 0; done && i < done.length * 8 && i < size; i++)
+      if ((done[i >> 3]! & (1 << (i & 7))) !== 0) this.finish(low + i)
   }
 
   get low(): number {
@@ -46,13 +47,19 @@ export class Window {
     for (let o = Math.max(from, this.#low); o < to; o++) this.finish(o)
   }
 
-  /** The bitmap above the mark, bit 0 = low; null when everything done is below it. */
-  snapshot(): Uint8Array | null {
-    if (this.#high === this.#low) return null
-    const out = new Uint8Array(Math.ceil((this.#high - this.#low) / 8))
+  /** The mark and the bitmap above it (bit 0 = the mark itself; null: nothing above is done), as if `also` were done. */
+  snapshot(also: readonly number[] = []): { readonly low: number; readonly done: Uint8Array | null } {
+    if (also.length > 0) {
+      const copy = new Window(this.#size, this.#low, this.snapshot().done)
+      for (const offset of also) copy.finish(offset)
+      return copy.snapshot()
+    }
+    if (this.#high === this.#low) return { low: this.#low, done: null }
+    const done = new Uint8Array(Math.ceil((this.#high - this.#low) / 8))
     const mask = this.#size - 1
-    for (let i = 0; i < this.#high - this.#low; i++) if (this.#bits[(this.#low + i) & mask] === 1) out[i >> 3]! |= 1 << (i & 7)
-    return out
+    for (let i = 0; i < this.#high - this.#low; i++)
+      if (this.#bits[(this.#low + i) & mask] === 1) done[i >> 3]! |= 1 << (i & 7)
+    return { low: this.#low, done }
   }
 }
 

@@ -38,7 +38,14 @@ export class Workers {
     this.#runtime = runtime
     this.#commit = commit
     this.id = runtime.ids.next()
-    this.#me = { id: this.id, beat: 0, level: schemaLevel, host: runtime.host.name, pid: runtime.host.pid, started: runtime.clock.now() }
+    this.#me = {
+      id: this.id,
+      beat: 0,
+      level: schemaLevel,
+      host: runtime.host.name,
+      pid: runtime.host.pid,
+      started: runtime.clock.now(),
+    }
   }
 
   async start(): Promise<void> {
@@ -50,7 +57,10 @@ export class Workers {
   /** Takes the lease if nobody alive holds it; undefined otherwise. Idempotent for its holder. */
   async lease(name: string): Promise<Lease | undefined> {
     if (this.outdated || this.#stopped) return undefined
-    const [epoch] = await this.#commit.add({ writes: [{ write: 'lease', name, worker: this.id, from: this.id }] }, 'durable')
+    const [epoch] = await this.#commit.add(
+      { writes: [{ write: 'lease', name, worker: this.id, from: this.id }] },
+      'durable',
+    )
     if (typeof epoch !== 'number' || epoch === 0) return undefined
     this.#leases.set(name, epoch)
     return { name, epoch }
@@ -68,7 +78,8 @@ export class Workers {
   }
 
   #arm(): void {
-    if (this.#stopped) return
+    // Nobody else can reach a store that lives in this process.
+    if (this.#stopped || this.#runtime.store.can.shared === 'process') return
     this.#cancel = this.#runtime.clock.after(beatEvery, () => {
       this.#sayAlive()
         .then(() => this.#lookAround())

@@ -3,7 +3,7 @@
  * broken host), `mono` never does. Waits, leases and breakers use `mono`; only what people read uses `now`.
  */
 export interface Clock {
-  /** Wall clock, milliseconds since the Unix epoch. */
+  /** Wall clock, whole milliseconds since the Unix epoch. */
   now(): number
   /** Monotonic milliseconds from an arbitrary start; may have fractions. */
   mono(): number

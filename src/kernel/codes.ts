@@ -293,6 +293,15 @@ export const codes = {
     'A record could not be mapped. `rejects` names field, value (masked), rule and reason.',
   ),
 
+  // the command line
+  'cli.usage': row('config', 500, 'The command line is wrong. See `fairlead <command> --help`; nothing was done.'),
+  'cli.memory': row(
+    'config',
+    500,
+    'The project has no store that outlives its process, so only the running app itself can see what it holds. Export `store` from the config.',
+  ),
+  'cli.exists': row('rejected', 409, 'A file would be overwritten; nothing was written. Choose an empty folder.'),
+
   // flow of control
   'app.draining': row('cancelled', 503, 'The app is stopping and takes no new work. Send it again after Retry-After.'),
   'app.overloaded': row(

@@ -4,16 +4,23 @@ import type { Message, Position } from './message.ts'
 import type { Level } from './log.ts'
 import type { Sql, SqlRow } from './sql.ts'
 
-/** The verbs of a user's code. Declared here, implemented once, in `app/verbs.ts`. */
-export type Publish = <Input>(topic: TopicHandle<Input>, data: Input, options?: PublishOptions) => Promise<Position>
+/**
+ * The verbs of a user's code. Declared here, implemented once, in `app/verbs.ts`. `NoInfer`: the type comes from the
+ * definition alone, so a misspelled field in the data is an error and not a wider type.
+ */
+export type Publish = <Input>(
+  topic: TopicHandle<Input>,
+  data: NoInfer<Input>,
+  options?: PublishOptions,
+) => Promise<Position>
 export type Call = <Input, Output>(
   operation: OperationHandle<Input, Output>,
-  input: Input,
+  input: NoInfer<Input>,
   options?: CallOptions,
 ) => Promise<Output>
 export type Each = <Input, Output>(
   operation: OperationHandle<Input, Output>,
-  input: Input,
+  input: NoInfer<Input>,
   options?: CallOptions,
 ) => AsyncIterable<ItemOf<Output>>
 
@@ -21,7 +28,7 @@ export type Each = <Input, Output>(
 export type ItemOf<Output> = Output extends readonly (infer Item)[]
   ? Item
   : Output extends object
-    ? { [K in keyof Output]: NonNullable<Output[K]> extends readonly (infer Item)[] ? Item : never }[keyof Output]
+    ? { [K in keyof Output]-?: NonNullable<Output[K]> extends readonly (infer Item)[] ? Item : never }[keyof Output]
     : unknown
 
 export type PublishOptions = {
@@ -47,7 +54,7 @@ export interface Transaction {
   /** Runs a statement of yours; rows for a query, an empty list otherwise. */
   query(statement: Sql): Promise<readonly SqlRow[]>
   /** The message becomes visible when the transaction commits. */
-  publish<Input>(topic: TopicHandle<Input>, data: Input, options?: PublishOptions): Promise<void>
+  publish<Input>(topic: TopicHandle<Input>, data: NoInfer<Input>, options?: PublishOptions): Promise<void>
 }
 
 /** What a handler gets beside its input. */

@@ -41,6 +41,7 @@ function position(cause: unknown): Error {
 }
 
 function tooDeep(text: string): boolean {
+  if (fewBrackets(text)) return false
   let depth = 0
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i)
@@ -51,6 +52,15 @@ function tooDeep(text: string): boolean {
     } else if (c === 125 || c === 93) depth--
   }
   return false
+}
+
+/** No more opening brackets than levels: found by native search, so that an ordinary body is not walked by character. */
+function fewBrackets(text: string): boolean {
+  let left = deepest
+  for (const bracket of ['{', '[']) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) if (left-- === 0) return false
+  }
+  return true
 }
 
 function hasProto(value: Json): boolean {

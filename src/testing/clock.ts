@@ -38,7 +38,7 @@ export function virtualClock(options: { readonly start?: number } = {}): Virtual
     }
   }
   return {
-    now: () => start + skew + mono,
+    now: () => Math.floor(start + skew + mono),
     mono: () => mono,
     after: arm,
     soon: (fn) => queueMicrotask(fn),

@@ -7,7 +7,9 @@ export function envSecrets(env: Readonly<Record<string, string | undefined>>): S
     read: (name) => {
       const value = env[name]
       if (value === undefined || value === '') {
-        return Promise.reject(fault('config.secret', { message: `the environment variable ${name} is not set`, detail: { secret: name } }))
+        return Promise.reject(
+          fault('config.secret', { message: `the environment variable ${name} is not set`, detail: { secret: name } }),
+        )
       }
       return Promise.resolve([new SecretValue(name, value)])
     },

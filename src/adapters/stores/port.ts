@@ -63,14 +63,33 @@ export type Guard =
   /** The parked message is in one of these states. */
   | { readonly guard: 'parked'; readonly at: ParkedAt; readonly states: readonly ParkedState[] }
 
-export type Outcome = { readonly ok: true; readonly results: readonly WriteResult[] } | { readonly ok: false; readonly failed: Guard }
+export type Outcome =
+  | { readonly ok: true; readonly results: readonly WriteResult[] }
+  | { readonly ok: false; readonly failed: Guard }
 
 export type Write =
   | { readonly write: 'append'; readonly entries: readonly Entry[] }
-  | { readonly write: 'advance'; readonly subscription: number; readonly partition: number; readonly version: number; readonly low: number; readonly done: Uint8Array | null }
+  /** Moves the cursor: the further mark wins, the bitmaps above it are united. So the order of advances does not matter. */
+  | {
+      readonly write: 'advance'
+      readonly subscription: number
+      readonly partition: number
+      readonly low: number
+      /** Bit 0 of byte 0 is `low` itself; null: nothing above is done. */
+      readonly done: Uint8Array | null
+    }
   | { readonly write: 'park'; readonly parked: Parked }
   /** Changes a parked message: after another attempt, or by a person. An absent `body` stays as it is. */
-  | { readonly write: 'repark'; readonly at: ParkedAt; readonly state: ParkedState; readonly attempts: number; readonly due: number; readonly faults: string | null; readonly heldBy: string | null; readonly body?: string | Uint8Array }
+  | {
+      readonly write: 'repark'
+      readonly at: ParkedAt
+      readonly state: ParkedState
+      readonly attempts: number
+      readonly due: number
+      readonly faults: string | null
+      readonly heldBy: string | null
+      readonly body?: string | Uint8Array
+    }
   /** Removes the parked message and makes the next one of its key due at `now`. Result: how many of the key are left. */
   | { readonly write: 'unpark'; readonly at: ParkedAt; readonly now: number }
   /** Moves everything held for `heldBy` to a later time at once. */
@@ -85,17 +104,53 @@ export type Write =
   | { readonly write: 'delay'; readonly due: number; readonly entry: Entry }
   /** Appends the delayed entries due at `now`, at most `limit`, and removes them from the due index. Result: how many. */
   | { readonly write: 'fire'; readonly now: number; readonly limit: number }
-  | { readonly write: 'call'; readonly time: number; readonly connection: string; readonly operation: string; readonly outcome: string; readonly record: string }
-  | { readonly write: 'audit'; readonly time: number; readonly verb: string; readonly subject: string; readonly detail: string }
+  | {
+      readonly write: 'call'
+      readonly time: number
+      readonly connection: string
+      readonly operation: string
+      readonly outcome: string
+      readonly record: string
+    }
+  | {
+      readonly write: 'audit'
+      readonly time: number
+      readonly verb: string
+      readonly subject: string
+      readonly detail: string
+    }
   /** Removes, at most `limit` rows, what is older than `before` (log: in this slot, never past `below`). Result: rows removed. */
-  | { readonly write: 'trim'; readonly what: 'log'; readonly slot: number; readonly before: number; readonly below: number; readonly limit: number }
-  | { readonly write: 'trim'; readonly what: 'calls' | 'audit' | 'keys' | 'seen'; readonly before: number; readonly limit: number }
+  | {
+      readonly write: 'trim'
+      readonly what: 'log'
+      readonly slot: number
+      readonly before: number
+      readonly below: number
+      readonly limit: number
+    }
+  | {
+      readonly write: 'trim'
+      readonly what: 'calls' | 'audit' | 'keys' | 'seen'
+      readonly before: number
+      readonly limit: number
+    }
   /** Among offsets [from, below) removes, at most `limit`, messages that have a newer one of their key. Result: rows removed. */
-  | { readonly write: 'compact'; readonly slot: number; readonly from: number; readonly below: number; readonly limit: number }
+  | {
+      readonly write: 'compact'
+      readonly slot: number
+      readonly from: number
+      readonly below: number
+      readonly limit: number
+    }
   /** Makes the topic known. Result: its first slot; a topic keeps the partition count it was born with. */
   | { readonly write: 'topic'; readonly name: string; readonly partitions: number }
   /** Makes the subscription known. Result: its number. `from` says where a new one begins. */
-  | { readonly write: 'subscription'; readonly name: string; readonly topic: string; readonly from: 'beginning' | 'now' }
+  | {
+      readonly write: 'subscription'
+      readonly name: string
+      readonly topic: string
+      readonly from: 'beginning' | 'now'
+    }
 
 export type WriteResult = number | readonly Appended[]
 
@@ -157,15 +212,35 @@ export type Worker = {
 
 export type TopicRow = { readonly name: string; readonly slot: number; readonly partitions: number }
 export type SubscriptionRow = { readonly id: number; readonly name: string; readonly topic: string }
-export type CursorRow = { readonly partition: number; readonly low: number; readonly version: number; readonly done: Uint8Array | null }
+export type CursorRow = { readonly partition: number; readonly low: number; readonly done: Uint8Array | null }
 export type KeyRow = { readonly value: string; readonly version: number }
 export type LeaseRow = { readonly name: string; readonly worker: string; readonly epoch: number }
-export type CallRow = { readonly id: number; readonly time: number; readonly connection: string; readonly operation: string; readonly outcome: string; readonly record: string }
-export type AuditRow = { readonly id: number; readonly time: number; readonly verb: string; readonly subject: string; readonly detail: string }
+export type CallRow = {
+  readonly id: number
+  readonly time: number
+  readonly connection: string
+  readonly operation: string
+  readonly outcome: string
+  readonly record: string
+}
+export type AuditRow = {
+  readonly id: number
+  readonly time: number
+  readonly verb: string
+  readonly subject: string
+  readonly detail: string
+}
 
 export type Read =
   /** Messages of a slot with offset in [from, below), in order, at most `limit` and, past the first, `bytes`. */
-  | { readonly read: 'log'; readonly slot: number; readonly from: number; readonly below: number; readonly limit: number; readonly bytes: number }
+  | {
+      readonly read: 'log'
+      readonly slot: number
+      readonly from: number
+      readonly below: number
+      readonly limit: number
+      readonly bytes: number
+    }
   | { readonly read: 'newest'; readonly slot: number; readonly below: number; readonly limit: number }
   | { readonly read: 'byId'; readonly slot: number; readonly partitions: number; readonly id: string }
   /** For each slot the lowest offset kept and the next one to be given; everything below it is durable. */
@@ -173,9 +248,22 @@ export type Read =
   | { readonly read: 'topics' }
   | { readonly read: 'subscriptions' }
   | { readonly read: 'cursors'; readonly subscription: number }
-  | { readonly read: 'parked'; readonly subscription?: number; readonly partition?: number; readonly state?: ParkedState; readonly limit: number; readonly after?: number }
+  | {
+      readonly read: 'parked'
+      readonly subscription?: number
+      readonly partition?: number
+      readonly state?: ParkedState
+      readonly limit: number
+      readonly after?: number
+    }
   | { readonly read: 'parkedAt'; readonly at: ParkedAt }
-  | { readonly read: 'due'; readonly subscription: number; readonly partitions: readonly number[]; readonly now: number; readonly limit: number }
+  | {
+      readonly read: 'due'
+      readonly subscription: number
+      readonly partitions: readonly number[]
+      readonly now: number
+      readonly limit: number
+    }
   /** The earliest due time among parked messages of the subscription, or null. */
   | { readonly read: 'nextDue'; readonly subscription: number }
   | { readonly read: 'parkedKeys'; readonly subscription: number; readonly partition: number }
@@ -187,7 +275,13 @@ export type Read =
   | { readonly read: 'leases' }
   | { readonly read: 'workers' }
   | { readonly read: 'nextDelayed' }
-  | { readonly read: 'calls'; readonly connection?: string; readonly outcome?: string; readonly before?: number; readonly limit: number }
+  | {
+      readonly read: 'calls'
+      readonly connection?: string
+      readonly outcome?: string
+      readonly before?: number
+      readonly limit: number
+    }
   | { readonly read: 'audit'; readonly limit: number }
   | { readonly read: 'size' }
 

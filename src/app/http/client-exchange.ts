@@ -84,11 +84,13 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
   start(slot: Slot): void {
     // It gave up while it waited for a socket.
     if (this.#step === 'done') return this.#home.release(slot)
+    const { method, path, headers, body, timeouts } = this.#request
+    // It waited for a socket, or has only just begun.
+    const waited = this.place >= 0
+    if (waited) this.#deadlines.forget(this)
     this.#slot = slot
     this.#step = 'connecting'
-    const { method, path, headers, body, timeouts } = this.#request
-    this.#deadlines.forget(this)
-    this.due = Math.min(this.#totalDue, this.#clock.mono() + timeouts.connect)
+    this.due = Math.min(this.#totalDue, (waited ? this.#clock.mono() : this.#started) + timeouts.connect)
     this.#deadlines.watch(this)
     // Some servers compress unless told not to, and we ask for no coding that we would have to bound while decoding.
     const identity = headers['accept-encoding'] === undefined ? { ...headers, 'accept-encoding': 'identity' } : headers

@@ -27,7 +27,7 @@ export class Exchange {
   readonly #res: ServerResponse
   #state: 'reading' | 'answering' | 'done' = 'reading'
   #door: Door | undefined
-  #request: { method: string; path: string; query: string; headers: Inbound['headers'] } | undefined
+  #request: { -readonly [K in keyof Inbound]: Inbound[K] } | undefined
   #first: Uint8Array | undefined
   #rest: Uint8Array[] | undefined
   #size = 0
@@ -66,7 +66,7 @@ export class Exchange {
     this.#door = door
     const wrong = gate.check(door, headers)
     if (wrong) return this.#refuse(wrong)
-    this.#request = { method, path, query: mark < 0 ? '' : target.slice(mark + 1), headers }
+    this.#request = { method, path, query: mark < 0 ? '' : target.slice(mark + 1), headers, body: nothing }
     this.#cancel = clock.after(gate.limits.request, () => this.#late())
     this.#res.on('close', () => this.#gone())
     if (!this.#unread) return this.#answer()
@@ -100,8 +100,9 @@ export class Exchange {
     if (this.#state !== 'reading') return
     this.#state = 'answering'
     const { gate } = this.#host
-    const door = this.#door!
-    void gate.answer(door, { ...this.#request!, body: this.#body() }).then((answer) => this.#finish(answer))
+    const request = this.#request!
+    request.body = this.#body()
+    void gate.answer(this.#door!, request).then((answer) => this.#finish(answer))
   }
 
   #body(): Uint8Array {

@@ -78,11 +78,14 @@ export function gate(doors: readonly Door[], options: HttpOptions): Gate {
     give(bytes) {
       held -= bytes
     },
-    async answer(door, request) {
+    answer(door, request) {
       try {
-        return { reply: await door.handle(request), code: '' }
+        return door.handle(request).then(
+          (reply) => ({ reply, code: '' }),
+          (e: unknown) => failed(door, e),
+        )
       } catch (e) {
-        return failed(door, e)
+        return Promise.resolve(failed(door, e))
       }
     },
     count: options.count ?? (() => undefined),

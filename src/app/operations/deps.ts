@@ -18,19 +18,39 @@ export type OperationDeps = {
 }
 
 /** Who changed what, when: written in the same commit as the change. */
-export function audit(deps: OperationDeps, verb: string, subject: string, detail: Readonly<Record<string, unknown>> = {}): Write {
-  return { write: 'audit', time: deps.runtime.clock.now(), verb, subject, detail: JSON.stringify(deps.runtime.redact.value(detail)) }
+export function audit(
+  deps: OperationDeps,
+  verb: string,
+  subject: string,
+  detail: Readonly<Record<string, unknown>> = {},
+): Write {
+  return {
+    write: 'audit',
+    time: deps.runtime.clock.now(),
+    verb,
+    subject,
+    detail: JSON.stringify(deps.runtime.redact.value(detail)),
+  }
 }
 
 export async function subscriptionRow(deps: OperationDeps, name: string): Promise<SubscriptionRow> {
   const rows = await deps.runtime.store.read({ read: 'subscriptions' })
   const row = rows.find((r) => r.name === name)
-  if (!row) throw fault('subscription.unknown', { message: `there is no subscription "${name}"`, detail: { known: rows.map((r) => r.name).slice(0, 50) } })
+  if (!row)
+    throw fault('subscription.unknown', {
+      message: `there is no subscription "${name}"`,
+      detail: { known: rows.map((r) => r.name).slice(0, 50) },
+    })
   return row
 }
 
 export async function parkedRow(deps: OperationDeps, id: number): Promise<Parked & { readonly row: number }> {
-  const [row] = Number.isSafeInteger(id) && id > 0 ? await deps.runtime.store.read({ read: 'parked', limit: 1, after: id - 1 }) : []
-  if (row?.row !== id) throw fault('journal.missing', { message: `there is no parked message ${id}: it was handled, discarded, or never existed`, detail: { id } })
+  const [row] =
+    Number.isSafeInteger(id) && id > 0 ? await deps.runtime.store.read({ read: 'parked', limit: 1, after: id - 1 }) : []
+  if (row?.row !== id)
+    throw fault('journal.missing', {
+      message: `there is no parked message ${id}: it was handled, discarded, or never existed`,
+      detail: { id },
+    })
   return row
 }

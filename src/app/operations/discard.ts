@@ -12,7 +12,12 @@ export async function discard(deps: OperationDeps, id: number, reason: string): 
       guards: [{ guard: 'parked', at, states: ['dead', 'retry', 'held', 'behind'] }],
       writes: [
         { write: 'unpark', at, now: deps.runtime.clock.now() },
-        audit(deps, 'discard', `parked/${id}`, { position: at, message: row.id, state: row.state, reason: reason.slice(0, 500) }),
+        audit(deps, 'discard', `parked/${id}`, {
+          position: at,
+          message: row.id,
+          state: row.state,
+          reason: reason.slice(0, 500),
+        }),
       ],
     },
     'durable',

@@ -14,7 +14,11 @@ import { topics, type TopicStatus } from './topics.ts'
 export interface Operations {
   status(): Promise<Status>
   topics(): Promise<readonly TopicStatus[]>
-  messages(query: { readonly topic: string; readonly limit?: number; readonly position?: string }): Promise<readonly ShownMessage[]>
+  messages(query: {
+    readonly topic: string
+    readonly limit?: number
+    readonly position?: string
+  }): Promise<readonly ShownMessage[]>
   parked(query?: ParkedQuery): Promise<readonly ParkedMessage[]>
   replay(parked: number): Promise<void>
   replayDead(subscription: string, limit?: number): Promise<number>

@@ -16,16 +16,24 @@ export type ShownMessage = {
 }
 
 /** The newest messages of a topic, newest first; or the one at a position. Data is masked. Limit 1,000. */
-export async function messages(deps: OperationDeps, query: { readonly topic: string; readonly limit?: number; readonly position?: string }): Promise<readonly ShownMessage[]> {
+export async function messages(
+  deps: OperationDeps,
+  query: { readonly topic: string; readonly limit?: number; readonly position?: string },
+): Promise<readonly ShownMessage[]> {
   const { log } = deps.journal
   await log.refresh()
   const topic = log.topic(query.topic)
   const limit = Math.min(1_000, query.limit ?? 20)
-  const show = (partition: number, m: Stored): ShownMessage => ({ position: printPosition({ topic: topic.name, partition, offset: m.offset }), ...shown(deps, m) })
+  const show = (partition: number, m: Stored): ShownMessage => ({
+    position: printPosition({ topic: topic.name, partition, offset: m.offset }),
+    ...shown(deps, m),
+  })
   if (query.position !== undefined) {
     const p = parsePosition(query.position)
     if (!p || p.topic !== topic.name || p.partition >= topic.partitions) {
-      throw fault('journal.missing', { message: `"${query.position}" is not a position of ${topic.name}: write ${topic.name}/<partition>/<offset>` })
+      throw fault('journal.missing', {
+        message: `"${query.position}" is not a position of ${topic.name}: write ${topic.name}/<partition>/<offset>`,
+      })
     }
     const found = await log.read(topic.slot + p.partition, p.offset, 1, 1)
     return found.filter((m) => m.offset === p.offset).map((m) => show(p.partition, m))
@@ -33,7 +41,8 @@ export async function messages(deps: OperationDeps, query: { readonly topic: str
   const all: { partition: number; m: Stored }[] = []
   for (let p = 0; p < topic.partitions; p++) {
     const slot = topic.slot + p
-    for (const m of await deps.runtime.store.read({ read: 'newest', slot, below: log.head(slot), limit })) all.push({ partition: p, m })
+    for (const m of await deps.runtime.store.read({ read: 'newest', slot, below: log.head(slot), limit }))
+      all.push({ partition: p, m })
   }
   return all
     .sort((a, b) => b.m.time - a.m.time || b.m.offset - a.m.offset)
@@ -41,7 +50,10 @@ export async function messages(deps: OperationDeps, query: { readonly topic: str
     .map(({ partition, m }) => show(partition, m))
 }
 
-export function shown(deps: OperationDeps, m: Pick<Stored, 'id' | 'time' | 'key' | 'meta' | 'body'>): Omit<ShownMessage, 'position'> {
+export function shown(
+  deps: OperationDeps,
+  m: Pick<Stored, 'id' | 'time' | 'key' | 'meta' | 'body'>,
+): Omit<ShownMessage, 'position'> {
   return {
     id: m.id,
     time: new Date(m.time).toISOString(),

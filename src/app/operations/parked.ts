@@ -19,7 +19,12 @@ export type ParkedMessage = ShownMessage & {
   readonly history: readonly FaultRecord[]
 }
 
-export type ParkedQuery = { readonly subscription?: string; readonly state?: ParkedState; readonly limit?: number; readonly after?: number }
+export type ParkedQuery = {
+  readonly subscription?: string
+  readonly state?: ParkedState
+  readonly limit?: number
+  readonly after?: number
+}
 
 /** Parked messages in the order in which they were parked, with their reasons. Default 100, at most 1,000; page on with `after`. */
 export async function parked(deps: OperationDeps, query: ParkedQuery = {}): Promise<readonly ParkedMessage[]> {
@@ -37,7 +42,12 @@ export async function parked(deps: OperationDeps, query: ParkedQuery = {}): Prom
   })
 }
 
-function show(deps: OperationDeps, row: Parked & { readonly row: number }, subscription: string, topic: string): ParkedMessage {
+function show(
+  deps: OperationDeps,
+  row: Parked & { readonly row: number },
+  subscription: string,
+  topic: string,
+): ParkedMessage {
   const history = row.faults === null ? [] : (JSON.parse(row.faults) as FaultRecord[])
   const last = history.at(-1)
   return {

@@ -5,12 +5,18 @@ import { audit, subscriptionRow, type OperationDeps } from './deps.ts'
 export async function pause(deps: OperationDeps, subscription: string): Promise<void> {
   await subscriptionRow(deps, subscription)
   const name = pauseKey(subscription)
-  await deps.journal.commit.add({ writes: [{ write: 'put', name, value: '1', expires: null }, audit(deps, 'pause', subscription)] }, 'durable')
+  await deps.journal.commit.add(
+    { writes: [{ write: 'put', name, value: '1', expires: null }, audit(deps, 'pause', subscription)] },
+    'durable',
+  )
   await deps.journal.refresh()
 }
 
 export async function resume(deps: OperationDeps, subscription: string): Promise<void> {
   await subscriptionRow(deps, subscription)
-  await deps.journal.commit.add({ writes: [{ write: 'drop', name: pauseKey(subscription) }, audit(deps, 'resume', subscription)] }, 'durable')
+  await deps.journal.commit.add(
+    { writes: [{ write: 'drop', name: pauseKey(subscription) }, audit(deps, 'resume', subscription)] },
+    'durable',
+  )
   await deps.journal.refresh()
 }

@@ -26,7 +26,10 @@ export async function editAndReplay(deps: OperationDeps, id: number, data: Json)
 async function again(deps: OperationDeps, id: number, body: string | undefined): Promise<void> {
   const row = await parkedRow(deps, id)
   if (row.state === 'behind') {
-    throw fault('parked.state', { message: `parked message ${id} waits behind an earlier one of its key: replay or discard that one first`, detail: { id } })
+    throw fault('parked.state', {
+      message: `parked message ${id} waits behind an earlier one of its key: replay or discard that one first`,
+      detail: { id },
+    })
   }
   const at = { subscription: row.subscription, partition: row.partition, offset: row.offset }
   const now = deps.runtime.clock.now()
@@ -34,8 +37,21 @@ async function again(deps: OperationDeps, id: number, body: string | undefined):
     {
       guards: [{ guard: 'parked', at, states: waiting }],
       writes: [
-        { write: 'repark', at, state: 'retry', attempts: 0, due: now, faults: row.faults, heldBy: null, ...(body === undefined ? {} : { body }) },
-        audit(deps, body === undefined ? 'replay' : 'edit-and-replay', `parked/${id}`, { position: at, message: row.id, ...(body === undefined ? {} : { before: row.body, after: body }) }),
+        {
+          write: 'repark',
+          at,
+          state: 'retry',
+          attempts: 0,
+          due: now,
+          faults: row.faults,
+          heldBy: null,
+          ...(body === undefined ? {} : { body }),
+        },
+        audit(deps, body === undefined ? 'replay' : 'edit-and-replay', `parked/${id}`, {
+          position: at,
+          message: row.id,
+          ...(body === undefined ? {} : { before: row.body, after: body }),
+        }),
       ],
     },
     'durable',
@@ -46,7 +62,12 @@ async function again(deps: OperationDeps, id: number, body: string | undefined):
 /** Replays every dead message of a subscription, at most `limit` (1,000). Returns how many. */
 export async function replayDead(deps: OperationDeps, subscription: string, limit = 1_000): Promise<number> {
   const row = await subscriptionRow(deps, subscription)
-  const dead = await deps.runtime.store.read({ read: 'parked', subscription: row.id, state: 'dead', limit: Math.min(1_000, limit) })
+  const dead = await deps.runtime.store.read({
+    read: 'parked',
+    subscription: row.id,
+    state: 'dead',
+    limit: Math.min(1_000, limit),
+  })
   for (const d of dead) await replay(deps, d.row)
   return dead.length
 }

@@ -20,7 +20,11 @@ export type SubscriptionStatus = {
   readonly parked: Readonly<Record<ParkedState, number>>
 }
 
-export type WebhookStatus = { readonly name: string; readonly path: string; readonly counts: Readonly<Record<string, number>> }
+export type WebhookStatus = {
+  readonly name: string
+  readonly path: string
+  readonly counts: Readonly<Record<string, number>>
+}
 
 export type Status = {
   readonly health: Health
@@ -37,7 +41,9 @@ export type Status = {
 export async function status(deps: OperationDeps): Promise<Status> {
   const { runtime, journal, definitions } = deps
   const counts = await runtime.store.read({ read: 'parkedCounts' })
-  const paused = new Set((await journal.keys.list('pause/subscription/')).map((k) => k.name.slice('pause/subscription/'.length)))
+  const paused = new Set(
+    (await journal.keys.list('pause/subscription/')).map((k) => k.name.slice('pause/subscription/'.length)),
+  )
   const subscriptions: SubscriptionStatus[] = []
   for (const row of await runtime.store.read({ read: 'subscriptions' })) {
     const live = journal.subscriptions.get(row.name)
@@ -62,7 +68,11 @@ export async function status(deps: OperationDeps): Promise<Status> {
     topics: await topics(deps),
     subscriptions,
     connections: [...deps.connections.values()].map((c) => c.state()),
-    webhooks: [...definitions.webhooks.values()].map((w) => ({ name: w.name, path: w.path, counts: Object.fromEntries(deps.counts.get(w.name) ?? []) })),
+    webhooks: [...definitions.webhooks.values()].map((w) => ({
+      name: w.name,
+      path: w.path,
+      counts: Object.fromEntries(deps.counts.get(w.name) ?? []),
+    })),
     droppedCalls: journal.calls.dropped,
   }
 }

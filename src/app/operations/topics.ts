@@ -13,7 +13,10 @@ export async function topics(deps: OperationDeps): Promise<readonly TopicStatus[
   await journal.log.refresh()
   const out: TopicStatus[] = []
   for (const t of journal.log.topics) {
-    const bounds = await runtime.store.read({ read: 'bounds', slots: Array.from({ length: t.partitions }, (_, p) => t.slot + p) })
+    const bounds = await runtime.store.read({
+      read: 'bounds',
+      slots: Array.from({ length: t.partitions }, (_, p) => t.slot + p),
+    })
     let accepted = 0
     let messages = 0
     for (const b of bounds) {

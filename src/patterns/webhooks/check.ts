@@ -17,7 +17,8 @@ const known = [
   'keep',
   'headers',
 ]
-const largest = 25 * 1_048_576
+/** What the journal keeps inline: a larger arrival could be verified and then not be stored. */
+const largest = 1_048_576
 
 /** All problems of a webhook, each with its path and the fix. Empty: it may start. */
 export function checkWebhook(def: Webhook): Problem[] {
@@ -38,7 +39,7 @@ export function checkWebhook(def: Webhook): Problem[] {
     ...checkHeaders(at, def.headers),
     ...(Number.isInteger(def.maxBytes) && def.maxBytes >= 1 && def.maxBytes <= largest
       ? []
-      : [problem(`${at}.maxBytes`, 'not a number of bytes in range', `use 1 to ${largest}; the default is 1048576`)]),
+      : [problem(`${at}.maxBytes`, 'not a number of bytes in range', `use 1 to ${largest}, which is the default`)]),
   ]
 }
 

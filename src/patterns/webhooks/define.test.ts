@@ -150,6 +150,12 @@ describe('checkWebhook', () => {
     const value = { ...verify, secrets: ['whsec_a_value_in_the_code'] }
     assert.deepEqual(problems({ verify: value }), ['webhook("x").verify.secrets'])
   })
+  it('refuses a body limit above what the journal keeps', () => {
+    for (const maxBytes of [0, 1.5, 1_048_577, '1mb']) {
+      assert.deepEqual(problems({ maxBytes }), ['webhook("x").maxBytes'])
+    }
+    assert.deepEqual(problems({ maxBytes: 1 }), [])
+  })
   it('refuses a webhook that could accept nothing, and allows one that only keeps', () => {
     assert.deepEqual(problems({ deliver: {}, otherwise: 'ignore' }), ['webhook("x").deliver'])
     assert.deepEqual(problems({ deliver: {}, otherwise: 'store' }), [])

@@ -91,7 +91,7 @@ export type WebhookOptions<T> = {
   readonly type?: Find
   /** Overrides the scheme's (5 minutes): 1 s to 1 h, both ways. Not for schemes that sign no time (GitHub, Shopify). */
   readonly tolerance?: Duration
-  /** Longest body in bytes; a longer one is refused with 413 unread. Default 1 MiB, at most 25 MiB. */
+  /** Longest body in bytes; a longer one is refused with 413 unread. Default and most: 1 MiB. */
   readonly maxBytes?: number
   /** How long an event id is remembered. Default 7 days; longer than any provider here retries. 1 h to 90 d. */
   readonly dedupe?: Duration

@@ -4,7 +4,7 @@ import { fault, isFault } from '#kernel/fault.ts'
 import type { Door, Inbound, Reply } from '#kernel/http.ts'
 import type { Json } from '#kernel/json.ts'
 import type { Secrets } from '#kernel/secret.ts'
-import { keptHeaders, type Arrival } from './arrival.ts'
+import { headerKeeper, type Arrival } from './arrival.ts'
 import { readBody } from './body.ts'
 import type { Webhook } from './define.ts'
 import { find } from './find.ts'
@@ -67,6 +67,7 @@ export function webhookDoor(def: Webhook, deps: WebhookDeps): WebhookDoor {
   const scheme = def.verify
   const ring = keyring(scheme, deps)
   const tolerance = milliseconds(def.tolerance ?? scheme.tolerance ?? '5m')
+  const keptHeaders = headerKeeper(def)
   const refused = scheme.refusal === 401 ? 'webhook.unauthorized' : 'webhook.refused'
 
   const refuse = (e: unknown): unknown => {
@@ -136,24 +137,20 @@ export function webhookDoor(def: Webhook, deps: WebhookDeps): WebhookDoor {
         type,
         time: clock.now(),
         contentType: contentType.slice(0, 200),
-        headers: keptHeaders(def, request.headers),
+        headers: keptHeaders(request.headers),
         body: request.body,
       }
-      await keep(arrival, deps)
+      const began = clock.mono()
+      try {
+        count(await bounded(clock, deps.store(arrival), 'the store did not confirm'))
+      } catch (e) {
+        count(isFault(e, 'webhook.slow') ? 'timeout' : 'unstored')
+        throw e
+      }
+      if (clock.mono() - began > alarm) count('slow')
       return accepted
     },
   }
-}
-
-async function keep(arrival: Arrival, { clock, count, store }: WebhookDeps): Promise<void> {
-  const began = clock.mono()
-  try {
-    count(await bounded(clock, store(arrival), 'the store did not confirm'))
-  } catch (e) {
-    count(isFault(e, 'webhook.slow') ? 'timeout' : 'unstored')
-    throw e
-  }
-  if (clock.mono() - began > alarm) count('slow')
 }
 
 function counted<T>(work: () => T, outcome: WebhookOutcome, count: WebhookDeps['count']): T {
@@ -168,10 +165,10 @@ function counted<T>(work: () => T, outcome: WebhookOutcome, count: WebhookDeps['
 /** Id and type, each of 1 to 255 printable characters. Throws `webhook.event`. */
 function identify(def: Webhook, proof: Verified, request: Inbound, body: Json): { id: string; type: string } {
   const event = { headers: request.headers, body, raw: request.body }
-  const known = { ...def.verify.identify(event), ...proof }
+  const found = def.verify.identify(event)
   return {
-    id: plain('id', def.id ? find(def.id, event) : known.id),
-    type: plain('type', def.type ? find(def.type, event) : known.type),
+    id: plain('id', def.id ? find(def.id, event) : (proof.id ?? found.id)),
+    type: plain('type', def.type ? find(def.type, event) : (proof.type ?? found.type)),
   }
 }
 

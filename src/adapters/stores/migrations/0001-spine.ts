@@ -25,7 +25,7 @@ create table fl_seen (
 create table fl_seen_upto (slot integer primary key, next integer not null) strict;
 
 create table fl_cursors (
-  subscription integer not null, partition integer not null, low integer not null, version integer not null, done blob,
+  subscription integer not null, partition integer not null, low integer not null, done blob,
   primary key (subscription, partition)
 ) strict, without rowid;
 create table fl_parked (

@@ -34,14 +34,20 @@ export function openFile(path: string): DatabaseSync {
 function check(db: DatabaseSync, path: string): void {
   const version = String(db.prepare('select sqlite_version() v').get()?.['v'])
   if (older(version, '3.51.3')) {
-    throw fault('store.open', { message: `SQLite ${version} is too old: 3.51.3 is the first without the WAL-reset bug`, detail: { path } })
+    throw fault('store.open', {
+      message: `SQLite ${version} is too old: 3.51.3 is the first without the WAL-reset bug`,
+      detail: { path },
+    })
   }
   const level = numberOf(db, 'pragma user_version')
   const id = numberOf(db, 'pragma application_id')
   const tables = numberOf(db, 'select count(*) from sqlite_schema')
   if (id !== applicationId && (tables > 0 || id !== 0)) throw fault('store.foreign', { detail: { path } })
   if (level > schemaLevel) {
-    throw fault('store.newer', { message: `the store has schema level ${level}, this version knows ${schemaLevel}`, detail: { path, level, known: schemaLevel } })
+    throw fault('store.newer', {
+      message: `the store has schema level ${level}, this version knows ${schemaLevel}`,
+      detail: { path, level, known: schemaLevel },
+    })
   }
 }
 

@@ -85,7 +85,9 @@ export class Heads {
   }
 
   #slots(): { slot: number; topicSlot: number }[] {
-    return this.#topics.flatMap((t) => Array.from({ length: t.partitions }, (_, p) => ({ slot: t.slot + p, topicSlot: t.slot })))
+    return this.#topics.flatMap((t) =>
+      Array.from({ length: t.partitions }, (_, p) => ({ slot: t.slot + p, topicSlot: t.slot })),
+    )
   }
 
   #read(slot: number): number {

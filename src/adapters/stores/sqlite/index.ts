@@ -29,7 +29,8 @@ export function sqlite(path: string): StoreAdapter {
   return Object.freeze({
     kind: 'sqlite',
     path,
-    open: (runtime: { readonly clock: Clock }) => Promise.resolve().then(() => new SqliteStore(path, openFile(path), runtime.clock)),
+    open: (runtime: { readonly clock: Clock }) =>
+      Promise.resolve().then(() => new SqliteStore(path, openFile(path), runtime.clock)),
   })
 }
 
@@ -113,7 +114,10 @@ class SqliteStore implements Store {
     }
     const cancel = this.#clock.after(limit, undo)
     const assertOpen = (): void => {
-      if (!open) throw fault('store.transaction', { message: 'the transaction has ended: it ran longer than its limit, or was finished' })
+      if (!open)
+        throw fault('store.transaction', {
+          message: 'the transaction has ended: it ran longer than its limit, or was finished',
+        })
     }
     return {
       query: async (statement) => {

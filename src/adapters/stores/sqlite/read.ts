@@ -28,8 +28,15 @@ export class Reader {
         return (this.#newest.all(base, base + q.below, q.limit) as unknown as LogRow[]).map((r) => stored(r, base))
       }
       case 'byId': {
-        const row = this.#get('select pos from fl_log where pos >= ? and pos < ? and id = ? limit 1', q.slot * offsetCount, (q.slot + q.partitions) * offsetCount, q.id)
-        return row ? { slot: Math.floor(Number(row['pos']) / offsetCount), offset: Number(row['pos']) % offsetCount } : null
+        const row = this.#get(
+          'select pos from fl_log where pos >= ? and pos < ? and id = ? limit 1',
+          q.slot * offsetCount,
+          (q.slot + q.partitions) * offsetCount,
+          q.id,
+        )
+        return row
+          ? { slot: Math.floor(Number(row['pos']) / offsetCount), offset: Number(row['pos']) % offsetCount }
+          : null
       }
       case 'bounds':
         return q.slots.map((slot) => {
@@ -37,44 +44,87 @@ export class Reader {
           const range: [number, number] = [slot * offsetCount, (slot + 1) * offsetCount]
           const first = this.#get('select min(pos) p from fl_log where pos >= ? and pos < ?', ...range)?.['p']
           const last = this.#get('select max(pos) p from fl_log where pos >= ? and pos < ?', ...range)?.['p']
-          return { slot, first: first == null ? 0 : Number(first) % offsetCount, next: last == null ? 0 : (Number(last) % offsetCount) + 1 }
+          return {
+            slot,
+            first: first == null ? 0 : Number(first) % offsetCount,
+            next: last == null ? 0 : (Number(last) % offsetCount) + 1,
+          }
         })
       case 'topics':
         return this.#all('select name, slot, partitions from fl_topics order by name')
       case 'subscriptions':
         return this.#all('select id, name, topic from fl_subscriptions order by name')
       case 'cursors':
-        return this.#all('select partition, low, version, done from fl_cursors where subscription = ? order by partition', q.subscription)
+        return this.#all(
+          'select partition, low, done from fl_cursors where subscription = ? order by partition',
+          q.subscription,
+        )
       case 'parked':
         return this.#all(
           `select row, * from fl_parked where (?1 is null or subscription = ?1) and (?2 is null or partition = ?2)
            and (?3 is null or state = ?3) and row > ?4 order by row limit ?5`,
-          q.subscription ?? null, q.partition ?? null, q.state ?? null, q.after ?? 0, q.limit,
+          q.subscription ?? null,
+          q.partition ?? null,
+          q.state ?? null,
+          q.after ?? 0,
+          q.limit,
         ).map((r) => ({ row: Number(r['row']), ...parked(r) }))
       case 'parkedAt': {
-        const row = this.#get('select * from fl_parked where subscription = ? and partition = ? and offset = ?', q.at.subscription, q.at.partition, q.at.offset)
+        const row = this.#get(
+          'select * from fl_parked where subscription = ? and partition = ? and offset = ?',
+          q.at.subscription,
+          q.at.partition,
+          q.at.offset,
+        )
         return row ? parked(row) : null
       }
       case 'parkedFirst': {
-        const row = this.#get('select * from fl_parked where subscription = ? and partition = ? and key = ? order by offset limit 1', q.subscription, q.partition, q.key)
+        const row = this.#get(
+          'select * from fl_parked where subscription = ? and partition = ? and key = ? order by offset limit 1',
+          q.subscription,
+          q.partition,
+          q.key,
+        )
         return row ? parked(row) : null
       }
       case 'due':
         return this.#all(
           `select * from fl_parked where subscription = ? and state in ('retry', 'held') and due <= ?
            and partition in (select value from json_each(?)) order by due, offset limit ?`,
-          q.subscription, q.now, JSON.stringify(q.partitions), q.limit,
+          q.subscription,
+          q.now,
+          JSON.stringify(q.partitions),
+          q.limit,
         ).map(parked)
       case 'nextDue':
-        return this.#get(`select min(due) n from fl_parked where subscription = ? and state in ('retry', 'held')`, q.subscription)?.['n'] ?? null
+        return (
+          this.#get(
+            `select min(due) n from fl_parked where subscription = ? and state in ('retry', 'held')`,
+            q.subscription,
+          )?.['n'] ?? null
+        )
       case 'parkedKeys':
-        return this.#all('select distinct key from fl_parked where subscription = ? and partition = ? and key is not null', q.subscription, q.partition).map((r) => String(r['key']))
+        return this.#all(
+          'select distinct key from fl_parked where subscription = ? and partition = ? and key is not null',
+          q.subscription,
+          q.partition,
+        ).map((r) => String(r['key']))
       case 'parkedCounts':
         return this.#all('select subscription, state, count(*) count from fl_parked group by state, subscription')
       case 'key':
-        return this.#get('select value, version from fl_keys where name = ? and (expires is null or expires > ?)', q.name, q.now) ?? null
+        return (
+          this.#get(
+            'select value, version from fl_keys where name = ? and (expires is null or expires > ?)',
+            q.name,
+            q.now,
+          ) ?? null
+        )
       case 'keys':
-        return this.#all(`select name, value, version from fl_keys where name >= ?1 and name < ?1 || char(1114111) and (expires is null or expires > ?2) order by name`, q.prefix, q.now)
+        return this.#all(
+          `select name, value, version from fl_keys where name >= ?1 and name < ?1 || char(1114111) and (expires is null or expires > ?2) order by name`,
+          q.prefix,
+          q.now,
+        )
       case 'leases':
         return this.#all('select name, worker, epoch from fl_leases where worker is not null')
       case 'workers':
@@ -85,12 +135,21 @@ export class Reader {
         return this.#all(
           `select id, time, connection, operation, outcome, record from fl_calls where (?1 is null or connection = ?1)
            and (?2 is null or outcome = ?2 or (?2 = 'failed' and outcome <> 'ok')) and id < ?3 order by id desc limit ?4`,
-          q.connection ?? null, q.outcome ?? null, q.before ?? Number.MAX_SAFE_INTEGER, q.limit,
+          q.connection ?? null,
+          q.outcome ?? null,
+          q.before ?? Number.MAX_SAFE_INTEGER,
+          q.limit,
         )
       case 'audit':
         return this.#all('select id, time, verb, subject, detail from fl_audit order by id desc limit ?', q.limit)
       case 'size':
-        return { bytes: Number(this.#get('select (select page_count from pragma_page_count) * (select page_size from pragma_page_size) n')?.['n']) }
+        return {
+          bytes: Number(
+            this.#get(
+              'select (select page_count from pragma_page_count) * (select page_size from pragma_page_size) n',
+            )?.['n'],
+          ),
+        }
     }
   }
 
@@ -134,9 +193,19 @@ function stored(r: LogRow, base: number): Stored {
 
 function parked(r: Record<string, unknown>): Parked {
   return {
-    subscription: Number(r['subscription']), partition: Number(r['partition']), offset: Number(r['offset']), key: r['key'] as string | null,
-    id: String(r['id']), time: Number(r['time']), meta: r['meta'] as string | null, body: r['body'] as string | Uint8Array,
-    state: r['state'] as Parked['state'], attempts: Number(r['attempts']), due: Number(r['due']), since: Number(r['since']),
-    faults: r['faults'] as string | null, heldBy: r['held_by'] as string | null,
+    subscription: Number(r['subscription']),
+    partition: Number(r['partition']),
+    offset: Number(r['offset']),
+    key: r['key'] as string | null,
+    id: String(r['id']),
+    time: Number(r['time']),
+    meta: r['meta'] as string | null,
+    body: r['body'] as string | Uint8Array,
+    state: r['state'] as Parked['state'],
+    attempts: Number(r['attempts']),
+    due: Number(r['due']),
+    since: Number(r['since']),
+    faults: r['faults'] as string | null,
+    heldBy: r['held_by'] as string | null,
   }
 }

@@ -58,7 +58,9 @@ export class Seen {
     const { lastInsertRowid } = this.#db
       .prepare('insert into fl_seen (newest, count, bloom, hashes, positions) values (?, ?, ?, ?, ?)')
       .run(now, count, bytesOf(bloom), bytesOf(hashes), bytesOf(positions))
-    const upto = this.#db.prepare('insert into fl_seen_upto values (?, ?) on conflict (slot) do update set next = excluded.next')
+    const upto = this.#db.prepare(
+      'insert into fl_seen_upto values (?, ?) on conflict (slot) do update set next = excluded.next',
+    )
     for (const [slot, n] of next) {
       if (this.#upto.get(slot) !== n) upto.run(slot, n)
       this.#upto.set(slot, n)
@@ -79,11 +81,21 @@ export class Seen {
   load(slots: readonly { slot: number; topicSlot: number; next: number }[]): void {
     this.#recent.clear()
     this.#cached = undefined
-    this.#upto = new Map(this.#db.prepare('select slot, next from fl_seen_upto').all().map((r) => [Number(r['slot']), Number(r['next'])]))
+    this.#upto = new Map(
+      this.#db
+        .prepare('select slot, next from fl_seen_upto')
+        .all()
+        .map((r) => [Number(r['slot']), Number(r['next'])]),
+    )
     this.#runs = this.#db
       .prepare('select run, newest, count, bloom from fl_seen order by run desc')
       .all()
-      .map((r) => ({ run: Number(r['run']), newest: Number(r['newest']), count: Number(r['count']), bloom: r['bloom'] as Uint8Array }))
+      .map((r) => ({
+        run: Number(r['run']),
+        newest: Number(r['newest']),
+        count: Number(r['count']),
+        bloom: r['bloom'] as Uint8Array,
+      }))
     this.catchUp(slots.map((s) => ({ ...s, from: this.#upto.get(s.slot) ?? 0 })))
   }
 
@@ -116,7 +128,11 @@ export class Seen {
     if (this.#cached?.run !== run) {
       const row = this.#db.prepare('select hashes, positions from fl_seen where run = ?').get(run)
       if (!row) return undefined
-      this.#cached = { run, hashes: doubles(row['hashes'] as Uint8Array), positions: doubles(row['positions'] as Uint8Array) }
+      this.#cached = {
+        run,
+        hashes: doubles(row['hashes'] as Uint8Array),
+        positions: doubles(row['positions'] as Uint8Array),
+      }
     }
     const { hashes, positions } = this.#cached
     let low = 0
@@ -187,7 +203,7 @@ function filter(hashes: Float64Array): Uint8Array {
 
 function maybe(bloom: Uint8Array, hash: number): boolean {
   const bits = bloom.length * 8
-  let a = hash % 4294967296 | 0
+  let a = (hash % 4294967296) | 0
   const b = ((hash / 4294967296) | 0) * 2 + 1
   for (let i = 0; i < probes; i++, a = (a + b) | 0) {
     const bit = a & (bits - 1)
@@ -197,7 +213,7 @@ function maybe(bloom: Uint8Array, hash: number): boolean {
 }
 
 function each(hash: number, bits: number, use: (bit: number) => void): void {
-  let a = hash % 4294967296 | 0
+  let a = (hash % 4294967296) | 0
   const b = ((hash / 4294967296) | 0) * 2 + 1
   for (let i = 0; i < probes; i++, a = (a + b) | 0) use(a & (bits - 1))
 }

@@ -54,7 +54,9 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** The bytes of a hex text of exactly `length` bytes, either case; undefined for anything else. */
 export function hexBytes(text: string, length: number): Uint8Array | undefined {
-  return text.length === length * 2 && /^[0-9a-f]+$/i.test(text) ? Buffer.from(text, 'hex') : undefined
+  if (text.length !== length * 2) return undefined
+  const bytes = Buffer.from(text, 'hex') // stops at the first character that is no hex digit
+  return bytes.length === length ? bytes : undefined
 }
 
 /**

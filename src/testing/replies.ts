@@ -1,0 +1,135 @@
+import { fault, type Fault } from '#kernel/fault.ts'
+import type { HttpOut, HttpRequest, HttpResponse } from '#kernel/http.ts'
+import type { Clock } from '#kernel/clock.ts'
+import type { OperationHandle } from '#kernel/handle.ts'
+import type { Operation } from '#patterns/connections/define.ts'
+import { parseTemplate, type Template } from '#patterns/connections/template.ts'
+
+/** What other people's API does with a call. A plain value is a 200 with it as JSON. */
+export type Reply =
+  | {
+      readonly '~reply': 'http'
+      readonly status: number
+      readonly body: unknown
+      readonly headers: Readonly<Record<string, string>>
+    }
+  /** The request was carried out, and then the connection was cut. */
+  | { readonly '~reply': 'cut' }
+  /** No answer ever comes: the caller's own limit ends it. */
+  | { readonly '~reply': 'hang' }
+  /** Nothing could be sent. */
+  | { readonly '~reply': 'refused' }
+
+/** `reply(429, {}, { 'retry-after': '2' })` */
+export function reply(status: number, body: unknown = {}, headers: Readonly<Record<string, string>> = {}): Reply {
+  return { '~reply': 'http', status, body, headers }
+}
+export const cut: Reply = { '~reply': 'cut' }
+export const hang: Reply = { '~reply': 'hang' }
+export const refused: Reply = { '~reply': 'refused' }
+
+export type Called = {
+  readonly input: Record<string, unknown>
+  readonly key: string | undefined
+  readonly at: number
+  readonly request: HttpRequest
+}
+
+type Script = {
+  readonly template: Template
+  readonly operation: Operation
+  readonly replies: unknown[]
+  readonly called: Called[]
+}
+
+/** Scripted upstreams behind the HTTP port: retries, breakers, limits and keys in front of them are the real ones. */
+export class ScriptedHttp implements HttpOut {
+  readonly #clock: Clock
+  readonly #scripts: Script[] = []
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** The replies in order; the last one is repeated. A function is asked for each call. */
+  answer(handle: OperationHandle, replies: readonly unknown[]): void {
+    const script = this.#scripts.find((s) => s.operation === handle)
+    if (script) {
+      script.replies.splice(0, script.replies.length, ...replies)
+      return
+    }
+    const operation = handle as Operation
+    const template = parseTemplate(operation.spec.http)
+    if ('problem' in template)
+      throw fault('config.option', { message: `the line of ${operation.name} ${template.problem}` })
+    this.#scripts.push({ template, operation, replies: [...replies], called: [] })
+  }
+
+  called(handle: OperationHandle): readonly Called[] {
+    return this.#scripts.find((s) => s.operation === handle)?.called ?? []
+  }
+
+  async send(request: HttpRequest): Promise<HttpResponse> {
+    for (const s of this.#scripts) {
+      const input = s.operation.connection === request.pool ? match(s.template, request) : undefined
+      if (!input) continue
+      s.called.push({
+        input,
+        key: request.headers[s.operation.spec.keyHeader ?? 'idempotency-key'],
+        at: this.#clock.now(),
+        request,
+      })
+      const next = s.replies.length > 1 ? s.replies.shift() : s.replies[0]
+      const value: unknown = typeof next === 'function' ? await (next as (input: unknown) => unknown)(input) : next
+      return this.#play(isReply(value) ? value : reply(200, value), request)
+    }
+    throw fault('connection.unreachable', {
+      message: `no reply is scripted for ${request.method} ${request.path}: use t.answer(operation, reply)`,
+      detail: { phase: 'connect' },
+    })
+  }
+
+  #play(r: Reply, request: HttpRequest): Promise<HttpResponse> {
+    if (r['~reply'] === 'refused')
+      return Promise.reject(fault('connection.unreachable', { detail: { phase: 'connect' } }))
+    if (r['~reply'] === 'cut') return Promise.reject(fault('connection.cut', { detail: { phase: 'first-byte' } }))
+    if (r['~reply'] === 'hang') return this.#hang(request)
+    const body = typeof r.body === 'string' ? r.body : JSON.stringify(r.body)
+    const headers = { 'content-type': 'application/json', ...r.headers }
+    return Promise.resolve({ status: r.status, headers, body: new TextEncoder().encode(body), phases: { total: 0 } })
+  }
+
+  #hang(request: HttpRequest): Promise<never> {
+    return new Promise((_, reject) => {
+      const end = (reason: Fault): void => {
+        cancel()
+        request.signal?.removeEventListener('abort', aborted)
+        reject(reason)
+      }
+      const aborted = (): void => end(fault('cancelled'))
+      const cancel = this.#clock.after(Math.min(request.timeouts.firstByte, request.timeouts.total), () =>
+        end(fault('connection.timeout', { detail: { phase: 'first-byte' } })),
+      )
+      request.signal?.addEventListener('abort', aborted, { once: true })
+    })
+  }
+}
+
+function isReply(value: unknown): value is Reply {
+  return typeof value === 'object' && value !== null && '~reply' in value
+}
+
+/** The input that a request was made from: parameters of the path, query, JSON body. Undefined: another operation. */
+function match(template: Template, request: HttpRequest): Record<string, unknown> | undefined {
+  if (request.method !== template.method) return undefined
+  const [path = '', query = ''] = request.path.split('?')
+  const escaped = template.texts.map((t) => t.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  const found = new RegExp(`${escaped.join('([^/]+)')}$`).exec(path)
+  if (!found) return undefined
+  const input: Record<string, unknown> = {}
+  template.params.forEach((name, i) => (input[name] = decodeURIComponent(found[i + 1]!)))
+  for (const [name, value] of new URLSearchParams(query)) input[name] = value
+  const body = typeof request.body === 'string' ? request.body : request.body && new TextDecoder().decode(request.body)
+  const parsed: unknown = body?.startsWith('{') ? JSON.parse(body) : {}
+  return { ...input, ...(parsed as object) }
+}
