@@ -175,21 +175,21 @@ export class Partition {
       if (left > 0) this.#parking.set(key, left)
       else this.#parking.delete(key)
     }
-    if (messages.some((p) => p.state !== 'behind')) this.#of.retries.poll()
+    this.#of.retries.poll()
     this.wake()
   }
 
+  /** What ends a run of ours that has a transaction: the cursor beyond its messages. */
+  unit(run: Run): Unit {
+    return { guards: [this.#guard()], writes: [this.#cursor.advance(run.messages.map((m) => m.offset))] }
+  }
+
   /** A run of ours ended: `results` has a fault for each message that failed; undefined when none did. */
-  async ended(run: Run, results: readonly (Fault | undefined)[] | undefined): Promise<void> {
+  ended(run: Run, results: readonly (Fault | undefined)[] | undefined): void {
     this.#batchRuns = false
-    if (run.inTransaction && results === undefined) {
-      const writes = [this.#cursor.advance(run.messages.map((m) => m.offset))]
-      const written = await run.commit({ guards: [this.#guard()], writes })
-      if (written === undefined) return this.#of.lost(this)
-      this.#of.log.advanceBy(written)
-    }
-    const now = this.#of.now()
-    for (const [i, m] of run.messages.entries()) {
+    const { messages } = run
+    for (let i = 0; i < messages.length; i++) {
+      const m = messages[i]!
       const failed = results?.[i]
       if (failed === undefined) {
         this.#release(m)
@@ -198,6 +198,7 @@ export class Partition {
         if (follower) this.#ready.push(follower)
         continue
       }
+      const now = this.#of.now()
       this.#park(m, this.#of.verdict(failed, 0, null, now), now)
       if (this.#of.batch === 0) for (const follower of this.#keys.drain(m.key)) this.#behind(follower)
     }
@@ -207,9 +208,9 @@ export class Partition {
     this.#bytes -= m.body.length
   }
 
-  /** A parked message of ours is gone from the store; `left` of its key remain. */
-  unparked(key: string | null, left: number): void {
-    if (key !== null && left === 0 && !this.#parking.has(key)) this.#parkedKeys.delete(key)
+  /** No message of the key is parked in the store any more. */
+  unparked(key: string): void {
+    if (!this.#parking.has(key)) this.#parkedKeys.delete(key)
   }
 
   /** Another process has changed parked messages. */

@@ -1,8 +1,7 @@
-import type { Parked, Store } from '#adapters/stores/port.ts'
+import type { Guard, Parked, ParkedAt, Store, Unit } from '#adapters/stores/port.ts'
 import type { Cancel } from '#kernel/clock.ts'
 import { isFault, type Fault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
-import type { Partition } from './partition.ts'
 import type { Run } from './run.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -92,31 +91,41 @@ export class Retries {
     }
   }
 
-  async ended(partition: Partition, run: Run, failed: Fault | undefined): Promise<void> {
-    const at = { subscription: this.#of.id, partition: partition.index, offset: run.messages[0]!.offset }
+  /** What ends a run of a parked message that has a transaction. */
+  unit(run: Run): Unit {
+    const { lease } = run.owner
+    return {
+      guards: [{ guard: 'lease', name: lease.name, epoch: lease.epoch }, this.#guard(run)],
+      writes: [{ write: 'unpark', at: this.#at(run), now: this.#runtime.clock.now() }],
+    }
+  }
+
+  async ended(run: Run, failed: Fault | undefined): Promise<void> {
+    const at = this.#at(run)
     const parked = this.#running.get(name(at))!
     const now = this.#runtime.clock.now()
-    const guards = [{ guard: 'parked', at, states: ['retry', 'held'] }] as const
     try {
       if (failed) {
         const verdict = this.#of.verdict(failed, parked.attempts, parked.faults, now)
-        await partition.commit([{ write: 'repark', at, ...verdict }], guards)
+        await run.owner.commit([{ write: 'repark', at, ...verdict }], [this.#guard(run)])
         // The others that wait for the same connection need not each find out for themselves.
-        if (verdict.heldBy !== null)
-          await partition.commit([
+        if (verdict.heldBy !== null) {
+          await run.owner.commit([
             { write: 'postpone', subscription: at.subscription, heldBy: verdict.heldBy, due: verdict.due },
           ])
-      } else {
-        const write = { write: 'unpark', at, now } as const
-        const lease = { guard: 'lease', name: partition.lease.name, epoch: partition.lease.epoch } as const
-        const results = run.inTransaction
-          ? await run.commit({ guards: [lease, ...guards], writes: [write] })
-          : await partition.commit([write], guards)
-        if (results === undefined) return
-        this.#of.log.advanceBy(results)
-        this.#of.parked(parked.state, -1)
-        partition.unparked(parked.key, Number(results[0]))
+        }
+        return
       }
+      if (!run.inTransaction) await run.owner.commit([{ write: 'unpark', at, now }], [this.#guard(run)])
+      this.#of.parked(parked.state, -1)
+      if (parked.key === null) return
+      const next = await this.#runtime.store.read({
+        read: 'parkedFirst',
+        subscription: at.subscription,
+        partition: at.partition,
+        key: parked.key,
+      })
+      if (next === null) run.owner.unparked(parked.key)
     } catch (e) {
       // A person has decided about it meanwhile: their decision stands.
       if (!isFault(e, 'parked.state')) throw e
@@ -124,6 +133,14 @@ export class Retries {
       this.#running.delete(name(at))
       this.poll()
     }
+  }
+
+  #at(run: Run): ParkedAt {
+    return { subscription: this.#of.id, partition: run.partition, offset: run.messages[0]!.offset }
+  }
+
+  #guard(run: Run): Guard {
+    return { guard: 'parked', at: this.#at(run), states: ['retry', 'held'] }
   }
 
   stop(): void {

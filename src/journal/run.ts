@@ -1,6 +1,7 @@
 import type { Store, Stored, StoreTransaction, Unit, WriteResult, Write } from '#adapters/stores/port.ts'
 import { fault, type Fault } from '#kernel/fault.ts'
 import type { Topic } from './log.ts'
+import type { Partition } from './partition.ts'
 
 /** A transaction of the user may hold the store's one writer for this long. */
 const transactionLimit = 5_000
@@ -11,6 +12,8 @@ const transactionLimit = 5_000
  */
 export class Run {
   readonly topic: Topic
+  /** The partition that started it. */
+  readonly owner: Partition
   readonly partition: number
   readonly messages: readonly Stored[]
   /** 1 for the first run. */
@@ -21,10 +24,11 @@ export class Run {
   readonly parked: boolean
   previous: Run | undefined
   next: Run | undefined
-  /** Set when the engine gave up on it: a late result is ignored. */
+  /** It ended, or the engine gave up on it. */
   over = false
   readonly #store: Store
   #abort: AbortController | undefined
+  #reason: Fault | undefined
   #transaction: Promise<StoreTransaction> | undefined
   readonly #writes: Write[] = []
 
@@ -32,6 +36,7 @@ export class Run {
     store: Store,
     of: {
       topic: Topic
+      owner: Partition
       partition: number
       messages: readonly Stored[]
       attempt: number
@@ -41,6 +46,7 @@ export class Run {
   ) {
     this.#store = store
     this.topic = of.topic
+    this.owner = of.owner
     this.partition = of.partition
     this.messages = of.messages
     this.attempt = of.attempt
@@ -50,7 +56,7 @@ export class Run {
 
   get signal(): AbortSignal {
     this.#abort ??= new AbortController()
-    if (this.over) this.#abort.abort(fault('cancelled'))
+    if (this.over) this.#abort.abort(this.#reason ?? fault('cancelled'))
     return this.#abort.signal
   }
 
@@ -83,9 +89,11 @@ export class Run {
     await transaction?.rollback()
   }
 
-  /** Gives up on it. */
-  end(reason: Fault): void {
+  /** It ended, or (with a reason) the engine gives up on it: a late result is ignored. */
+  end(reason?: Fault): void {
     this.over = true
+    if (reason === undefined) return
+    this.#reason = reason
     this.#abort?.abort(reason)
   }
 }

@@ -81,7 +81,7 @@ export class Subscription implements Worked {
   #paused = false
   #stopped = false
   #held = 0
-  #coolUntil = 0
+  #cooling = false
   #cancelCool: Cancel | undefined
   #cancelDeadline: Cancel | undefined
   #idle: (() => void)[] = []
@@ -144,12 +144,7 @@ export class Subscription implements Worked {
 
   /** Whether new messages are read: not paused, not full of parked ones, not waiting for a connection that is down. */
   flowing(): boolean {
-    return (
-      !this.#paused &&
-      !this.#stopped &&
-      this.#parkedCount < this.options.parkedLimit &&
-      this.#runtime.clock.mono() >= this.#coolUntil
-    )
+    return !this.#paused && !this.#stopped && this.#parkedCount < this.options.parkedLimit && !this.#cooling
   }
 
   room(): boolean {
@@ -165,6 +160,7 @@ export class Subscription implements Worked {
     const deadline = this.#runtime.clock.mono() + this.options.timeout
     const run = new Run(this.#runtime.store, {
       topic: this.topic,
+      owner: partition,
       partition: partition.index,
       messages,
       attempt,
@@ -178,17 +174,15 @@ export class Subscription implements Worked {
       result = this.options.handle(run)
     } catch (e) {
       return this.#settle(
-        partition,
         run,
         run.messages.map(() => this.#fault(e)),
       )
     }
-    if (result === undefined) return this.#settle(partition, run, undefined)
+    if (result === undefined) return this.#settle(run, undefined)
     result.then(
-      (results) => this.#settle(partition, run, results?.some(Boolean) ? results : undefined),
+      (results) => this.#settle(run, results?.some(Boolean) ? results : undefined),
       (e: unknown) =>
         this.#settle(
-          partition,
           run,
           run.messages.map(() => this.#fault(e)),
         ),
@@ -199,55 +193,53 @@ export class Subscription implements Worked {
     return toFault(e, 'subscription.thrown')
   }
 
-  #settle(partition: Partition, run: Run, results: readonly (Fault | undefined)[] | undefined): void {
+  /** A run ended: undefined, or a fault for each message that failed. Synchronous where nothing has to be waited for. */
+  #settle(run: Run, results: readonly (Fault | undefined)[] | undefined): void {
     if (run.over) return
-    run.end(fault('cancelled'))
+    run.end()
     this.#runs.remove(run)
-    const failed = results?.find((r) => r !== undefined)
-    if (run.inTransaction && results !== undefined) {
-      void run.rollback().then(() => this.#after(partition, run, results, failed))
-    } else if (run.inTransaction) {
-      this.#finishing(partition, run, undefined, undefined).catch((e: unknown) =>
-        this.#after(
-          partition,
-          run,
-          run.messages.map(() => this.#fault(e)),
-          this.#fault(e),
-        ),
-      )
-    } else this.#after(partition, run, results, failed)
-  }
-
-  /** The part after a transaction is decided; synchronous when there was none, which is the fast path. */
-  #after(
-    partition: Partition,
-    run: Run,
-    results: readonly (Fault | undefined)[] | undefined,
-    failed: Fault | undefined,
-  ): void {
-    this.#finishing(partition, run, results, failed).catch((e: unknown) => this.trouble(partition, e))
-  }
-
-  async #finishing(
-    partition: Partition,
-    run: Run,
-    results: readonly (Fault | undefined)[] | undefined,
-    failed: Fault | undefined,
-  ): Promise<void> {
-    // Drained: the message stays where it is, and another worker, or we after a restart, will run it.
-    const dropped =
-      failed?.kind === 'cancelled' &&
-      (this.#stopped || failed.code === 'journal.fenced' || failed.code === 'store.closed')
-    try {
-      if (!dropped)
-        await (run.parked ? this.retries.ended(partition, run, results?.[0]) : partition.ended(run, results))
-    } finally {
-      this.counts.running--
-      if (failed === undefined) this.counts.done += run.messages.length
-      else this.counts.failed++
-      this.#weigh(failed)
-      this.#refill(partition)
+    if (run.parked || run.inTransaction || results !== undefined) {
+      this.#decide(run, results).catch((e: unknown) => this.trouble(run.owner, e))
+      return
     }
+    run.owner.ended(run, undefined)
+    this.#ended(run, undefined)
+  }
+
+  async #decide(run: Run, given: readonly (Fault | undefined)[] | undefined): Promise<void> {
+    let results = given
+    try {
+      if (run.inTransaction && results === undefined) results = await this.#commitRun(run)
+      else if (run.inTransaction) await run.rollback()
+      const failed = firstOf(results)
+      // Drained or fenced: the message stays where it is, for whoever leases the partition next.
+      if (failed?.kind === 'cancelled' && (this.#stopped || failed.code === 'journal.fenced')) return
+      if (run.parked) await this.retries.ended(run, failed)
+      else run.owner.ended(run, results)
+    } finally {
+      this.#ended(run, firstOf(results))
+    }
+  }
+
+  /** Commits what the handler wrote through `ctx.tx` together with the end of the run; faults if that was not possible. */
+  async #commitRun(run: Run): Promise<readonly Fault[] | undefined> {
+    try {
+      const written = await run.commit(run.parked ? this.retries.unit(run) : run.owner.unit(run))
+      if (written) this.log.advanceBy(written)
+      else if (run.parked) return undefined
+      else this.lost(run.owner)
+      return written ? undefined : run.messages.map(() => fault('journal.fenced'))
+    } catch (e) {
+      return run.messages.map(() => this.#fault(e))
+    }
+  }
+
+  #ended(run: Run, failed: Fault | undefined): void {
+    this.counts.running--
+    if (failed === undefined) this.counts.done += run.messages.length
+    else this.counts.failed++
+    this.#weigh(failed)
+    this.#refill(run.owner)
   }
 
   /** Many runs in a row that one connection has held: stop handing out messages that would only be held too. */
@@ -262,9 +254,12 @@ export class Subscription implements Worked {
     if (++this.#held < heldInARow) return
     this.#held = 0
     const wait = Math.max(100, held.due - now)
-    this.#coolUntil = this.#runtime.clock.mono() + wait
+    this.#cooling = true
     this.#cancelCool?.()
-    this.#cancelCool = this.#runtime.clock.after(wait, () => this.wake())
+    this.#cancelCool = this.#runtime.clock.after(wait, () => {
+      this.#cooling = false
+      this.wake()
+    })
   }
 
   /** Hands room that became free to who waits for it, the partition of the ended run last. */
@@ -288,14 +283,10 @@ export class Subscription implements Worked {
       const reason = fault('subscription.timeout', {
         detail: { subscription: this.options.name, ms: this.options.timeout },
       })
-      const partition = this.partitions.get(run.partition)
-      if (partition)
-        this.#settle(
-          partition,
-          run,
-          run.messages.map(() => reason),
-        )
-      else this.#runs.remove(run)
+      this.#settle(
+        run,
+        run.messages.map(() => reason),
+      )
       run.end(reason)
     }
     const first = this.#runs.first
@@ -369,7 +360,7 @@ export class Subscription implements Worked {
     if (this.#paused) return 'paused'
     if (this.#parkedCount >= this.options.parkedLimit)
       return `${this.#parkedCount} messages are parked, the limit is ${this.options.parkedLimit}`
-    if (this.#runtime.clock.mono() < this.#coolUntil) return 'a connection is down'
+    if (this.#cooling) return 'a connection is down'
     return undefined
   }
 
@@ -411,4 +402,8 @@ export class Subscription implements Worked {
     }
     await Promise.all([...this.partitions.values()].map((p) => p.close()))
   }
+}
+
+function firstOf(results: readonly (Fault | undefined)[] | undefined): Fault | undefined {
+  return results?.find((r) => r !== undefined)
 }

@@ -301,6 +301,7 @@ export const codes = {
     'The project has no store that outlives its process, so only the running app itself can see what it holds. Export `store` from the config.',
   ),
   'cli.exists': row('rejected', 409, 'A file would be overwritten; nothing was written. Choose an empty folder.'),
+  'cli.write': row('config', 500, 'The folder cannot be written. Check its rights and the free space of the disk.'),
 
   // flow of control
   'app.draining': row('cancelled', 503, 'The app is stopping and takes no new work. Send it again after Retry-After.'),

@@ -78,6 +78,7 @@ export type Write =
       /** Bit 0 of byte 0 is `low` itself; null: nothing above is done. */
       readonly done: Uint8Array | null
     }
+  /** Parks a message, once. `behind` becomes `retry` when nothing of its key is parked before it any more. */
   | { readonly write: 'park'; readonly parked: Parked }
   /** Changes a parked message: after another attempt, or by a person. An absent `body` stays as it is. */
   | {

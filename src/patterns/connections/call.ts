@@ -4,7 +4,7 @@ import type { HttpResponse } from '#kernel/http.ts'
 import { parse } from '#kernel/schema.ts'
 import type { Attempt, RunOptions } from '#resilience/policy.ts'
 import { decode } from './decode.ts'
-import { exchange, named, type Request, type Trail } from './exchange.ts'
+import { answered, named, unanswered, wired, type Request, type Trail } from './exchange.ts'
 import type { Ready, Rendered } from './operation.ts'
 import type { PageStep } from './paging.ts'
 import { EndedCall, keptBody } from './record.ts'
@@ -46,6 +46,7 @@ export class OneCall {
   readonly #id: string
   readonly #trail: Trail
   readonly #deadline: number
+  answer: Answered | undefined
   #uncertain: Fault | 'before' | undefined
 
   constructor(shared: Shared, ready: Ready, input: unknown, options: CallOptions, step: PageStep | undefined) {
@@ -64,15 +65,26 @@ export class OneCall {
     this.#uncertain = before && ready.spec.verify ? 'before' : undefined
   }
 
-  async run(): Promise<Answered> {
+  /** Makes the call. `answer` tells more about it afterwards. */
+  async run(): Promise<unknown> {
     const shared = this.#shared
     shared.counters.calls++
     try {
-      const answer = await this.#answer(await this.#rendered())
+      const rendered = this.#rendered()
+      const ready = rendered instanceof Promise ? await rendered : rendered
+      this.#refuseWhileOpen()
+      const { signal } = this.#options
+      const options = { deadline: this.#deadline, classify: this.#ready.judge, ...(signal ? { signal } : {}) }
+      let output: unknown
+      try {
+        output = await shared.pipeline.run((attempt) => this.#attempt(attempt, ready), options)
+      } catch (error) {
+        output = await this.#lastResort(this.#ours(toFault(error, 'bug')), options)
+      }
       shared.counters.succeeded++
       if (shared.auth) shared.credential = 'accepted'
       this.#record('ok')
-      return answer
+      return output
     } catch (error) {
       const failure = this.#surfaced(toFault(error, 'bug'))
       if (this.#trail.attempts.length > 0) shared.counters.failed++
@@ -96,24 +108,6 @@ export class OneCall {
     return this.#ready.render(parsed, this.#step)
   }
 
-  async #answer(rendered: Rendered): Promise<Answered> {
-    const { pipeline, deps } = this.#shared
-    const { signal } = this.#options
-    this.#refuseWhileOpen()
-    const options = { deadline: this.#deadline, classify: this.#ready.judge, ...(signal ? { signal } : {}) }
-    try {
-      return await pipeline.run((attempt) => this.#attempt(attempt, rendered), options)
-    } catch (error) {
-      const failure = this.#ours(toFault(error, 'bug'))
-      const unknown = this.#uncertain !== undefined && failure.kind === 'ambiguous'
-      if (unknown && this.#ready.spec.verify && deps.runtime.clock.mono() < this.#deadline) {
-        const found = await this.#lastResort(options)
-        if (found) return found
-      }
-      throw failure
-    }
-  }
-
   /** Said at once, not after a wait for a place in the bulkhead: the message can then be held, and nothing was spent on it. */
   #refuseWhileOpen(): void {
     const { state, openUntil } = this.#shared.pipeline.breaker ?? { state: 'closed', openUntil: 0 }
@@ -122,30 +116,34 @@ export class OneCall {
     if (left > 0) throw this.#breakerOpen(left)
   }
 
-  /** No repetition is left, but there is time to ask whether it worked. */
-  async #lastResort(options: RunOptions): Promise<Answered | undefined> {
+  /** No repetition is left, but perhaps time to ask whether it worked. */
+  async #lastResort(failure: Fault, options: RunOptions): Promise<unknown> {
+    const { pipeline, deps } = this.#shared
+    const unknown = this.#uncertain !== undefined && failure.kind === 'ambiguous'
+    if (!unknown || !this.#ready.spec.verify || deps.runtime.clock.mono() >= this.#deadline) throw failure
     try {
-      return await this.#shared.pipeline.run((attempt) => this.#verified(attempt), options)
+      if (await pipeline.run((attempt) => this.#verified(attempt), options)) return this.answer!.output
     } catch {
       // It could not be asked: what is known is still the first fault.
-      return undefined
     }
+    throw failure
   }
 
-  async #attempt(attempt: Attempt, rendered: Rendered): Promise<Answered> {
+  async #attempt(attempt: Attempt, rendered: Rendered): Promise<unknown> {
     if (this.#uncertain !== undefined && this.#ready.spec.verify) {
-      const found = await this.#verified(attempt)
-      if (found) return found
+      if (await this.#verified(attempt)) return this.answer!.output
       this.#uncertain = undefined
     }
     const response = await this.#send(attempt, { ready: this.#ready, rendered, verifying: false })
     const body = decoded(response, this.#ready)
-    const output = this.#checked(this.#ready, body)
-    return { output: output instanceof Promise ? await output : output, body, response, path: rendered.path }
+    const checked = this.#checked(this.#ready, body)
+    const output = checked instanceof Promise ? await checked : checked
+    this.answer = { output, body, response, path: rendered.path }
+    return output
   }
 
-  /** Asks the declared read whether the call has happened; its answer if so. A 404 says that it has not. */
-  async #verified(attempt: Attempt): Promise<Answered | undefined> {
+  /** Asks the declared read whether the call has happened, and takes its answer if so. A 404 says that it has not. */
+  async #verified(attempt: Attempt): Promise<boolean> {
     const verify = this.#ready.spec.verify!
     const ready = this.#shared.operations.get(verify.call)!
     const input = verify.input(this.#input)
@@ -154,21 +152,25 @@ export class OneCall {
     try {
       response = await this.#send(attempt, { ready, rendered, verifying: true })
     } catch (error) {
-      if (isFault(error, 'connection.not_found')) return undefined
+      if (isFault(error, 'connection.not_found')) return false
       throw error
     }
     const body = decoded(response, ready)
     const found = verify.found(await this.#checked(ready, body), this.#input)
-    if (found === undefined || found === null) return undefined
+    if (found === undefined || found === null) return false
     const output = await this.#checked(this.#ready, found)
     this.#shared.counters.verified++
     this.#uncertain = undefined
-    return { output, body, response, path: rendered.path }
+    this.answer = { output, body, response, path: rendered.path }
+    return true
   }
 
   /** One attempt. A second request only where the first is known not to have counted: a stale socket, a refused credential. */
   async #send(attempt: Attempt, request: Request): Promise<HttpResponse> {
-    const { auth, deps } = this.#shared
+    const shared = this.#shared
+    const trail = this.#trail
+    const { auth } = shared
+    const { http, clock } = shared.deps.runtime
     const { ready, verifying } = request
     const signal = this.#options.signal && attempt.signal
     const refused: string[] = []
@@ -176,9 +178,17 @@ export class OneCall {
     let credential = auth && (await auth(refused))
     for (;;) {
       // 1 ms before the pipeline gives up: the transport knows whether anything was sent, the pipeline does not.
-      const total = Math.max(1, Math.min(attempt.deadline, this.#deadline) - deps.runtime.clock.mono() - 1)
-      const [response, failure] = await exchange(this.#shared, this.#trail, request, credential, { total, signal })
-      if (failure === undefined) return response
+      const from = clock.mono()
+      const total = Math.max(1, Math.min(attempt.deadline, this.#deadline) - from - 1)
+      let failure: Fault
+      try {
+        const response = await http.send(wired(shared, trail, request, credential, total, signal))
+        const meant = answered(shared, trail, request, from, response)
+        if (meant === undefined) return response
+        failure = meant
+      } catch (error) {
+        failure = unanswered(shared, trail, request, from, error)
+      }
       if (failure.code === 'connection.cut' && failure.detail['reused'] === true && ready.repeatable && !stale) {
         stale = true
         continue
@@ -190,7 +200,7 @@ export class OneCall {
           credential = other
           continue
         }
-        this.#shared.credential = 'refused'
+        shared.credential = 'refused'
       }
       if (!verifying) this.#remember(failure)
       throw failure
@@ -200,7 +210,8 @@ export class OneCall {
   #remember(failure: Fault): void {
     if (failure.kind === 'ambiguous' && !isLasting(failure)) this.#uncertain = failure
     // Under the same key a refusal of what it says is the judgement of the first request too.
-    else if (this.#ready.keyed && (failure.kind === 'rejected' || failure.kind === 'conflict')) this.#uncertain = undefined
+    else if (this.#ready.keyed && (failure.kind === 'rejected' || failure.kind === 'conflict'))
+      this.#uncertain = undefined
   }
 
   #checked(ready: Ready, body: unknown): unknown {

@@ -1,6 +1,6 @@
 import type { Code } from '#kernel/codes.ts'
 import { fault, toFault, type Fault } from '#kernel/fault.ts'
-import type { HttpResponse, Phases } from '#kernel/http.ts'
+import type { HttpRequest, HttpResponse, Phases } from '#kernel/http.ts'
 import type { Credential } from './auth.ts'
 import { classify, type Asked } from './classify.ts'
 import { decodeLoosely } from './decode.ts'
@@ -20,19 +20,26 @@ export type Trail = {
   /** A handling that did not finish may have sent the same before. */
   readonly before: boolean
   readonly attempts: CallAttempt[]
-  sent: { readonly ready: Ready; readonly path: string; readonly headers: Readonly<Record<string, string>>; readonly body: string | undefined } | undefined
+  sent:
+    | {
+        readonly ready: Ready
+        readonly path: string
+        readonly headers: Readonly<Record<string, string>>
+        readonly body: string | undefined
+      }
+    | undefined
   response: HttpResponse | undefined
 }
 
-/** One request on the wire: its answer, and the fault that the answer means; or the fault that prevented an answer. */
-export async function exchange(
+/** The request as it goes on the wire, noted in the trail. `total` is in milliseconds. */
+export function wired(
   shared: Shared,
   trail: Trail,
   request: Request,
   credential: Credential | undefined,
-  bounds: { readonly total: number; readonly signal: AbortSignal | undefined },
-): Promise<readonly [HttpResponse, Fault | undefined] | readonly [undefined, Fault]> {
-  const { http, clock } = shared.deps.runtime
+  total: number,
+  signal: AbortSignal | undefined,
+): HttpRequest {
   const { ready, rendered, verifying } = request
   const { body } = rendered
   const headers: Record<string, string> = { ...ready.headers }
@@ -40,43 +47,54 @@ export async function exchange(
   if (credential?.header !== undefined) headers[credential.header] = credential.value
   if (credential?.query !== undefined) path = withCredential(path, credential)
   if (trail.key !== undefined && !verifying) headers[ready.keyHeader] = trail.key
-  if (body === undefined && 'content-type' in headers) delete headers['content-type']
+  if (body === undefined && !ready.bodiless) delete headers['content-type']
   // The record is about the call; a verifying read shows only among its attempts, unless it was all there was.
   if (!verifying || trail.sent === undefined) {
     trail.sent = { ready, path, headers, body }
     trail.response = undefined
   }
   shared.counters.attempts++
-  const now = clock.mono()
-  let response: HttpResponse
-  try {
-    response = await http.send({
-      method: ready.method,
-      origin: shared.origin,
-      path,
-      headers,
-      pool: shared.name,
-      timeouts: { connect: ready.timeouts.connect, firstByte: ready.timeouts.firstByte, total: bounds.total },
-      maxBytes: shared.maxBytes,
-      ...(body === undefined ? {} : { body }),
-      ...(bounds.signal ? { signal: bounds.signal } : {}),
-    })
-  } catch (error) {
-    const failure = transport(toFault(error, 'bug'), request, trail)
-    const phases = failure.detail['phases'] as Phases | undefined
-    tried(shared, trail, request, now, { code: failure.code, ...(phases ? { phases } : {}) })
-    return [undefined, failure]
+  const { connect, firstByte } = ready.timeouts
+  return {
+    method: ready.method,
+    origin: shared.origin,
+    path,
+    headers,
+    pool: shared.name,
+    timeouts: { connect, firstByte, total },
+    maxBytes: shared.maxBytes,
+    ...(body === undefined ? {} : { body }),
+    ...(signal ? { signal } : {}),
   }
-  if (trail.sent.headers === headers) trail.response = response
+}
+
+/** Takes note of an answer: the fault that it means, or undefined. */
+export function answered(
+  shared: Shared,
+  trail: Trail,
+  request: Request,
+  from: number,
+  response: HttpResponse,
+): Fault | undefined {
+  if (!request.verifying || trail.sent?.ready === request.ready) trail.response = response
   const { limiter } = shared.pipeline
   if (limiter) {
-    const left = rateLimitOf(response.headers, clock.now())
+    const left = rateLimitOf(response.headers, shared.deps.runtime.clock)
     if (left) limiter.correct(left)
   }
   const { status, phases } = response
   const failure = judged(shared, response, request, trail)
-  tried(shared, trail, request, now, failure ? { status, phases, code: failure.code } : { status, phases })
-  return [response, failure]
+  tried(trail, request, from, phases.total, failure ? { status, phases, code: failure.code } : { status, phases })
+  return failure
+}
+
+/** Takes note that there was no answer: the fault of the transport, with the names of what was called. */
+export function unanswered(shared: Shared, trail: Trail, request: Request, from: number, error: unknown): Fault {
+  const failure = transport(toFault(error, 'bug'), request, trail)
+  const phases = failure.detail['phases'] as Phases | undefined
+  const ms = phases?.total ?? shared.deps.runtime.clock.mono() - from
+  tried(trail, request, from, ms, { code: failure.code, ...(phases ? { phases } : {}) })
+  return failure
 }
 
 function judged(shared: Shared, response: HttpResponse, request: Request, trail: Trail): Fault | undefined {
@@ -121,8 +139,13 @@ export function named(code: Code, ready: Ready, f: Fault): Fault {
   })
 }
 
-function tried(shared: Shared, trail: Trail, request: Request, from: number, outcome: Pick<CallAttempt, 'status' | 'code' | 'phases'>): void {
-  const ms = shared.deps.runtime.clock.mono() - from
+function tried(
+  trail: Trail,
+  request: Request,
+  from: number,
+  ms: number,
+  outcome: Pick<CallAttempt, 'status' | 'code' | 'phases'>,
+): void {
   const at = from - trail.started
   trail.attempts.push(request.verifying ? { at, ms, ...outcome, purpose: 'verify' } : { at, ms, ...outcome })
 }

@@ -16,6 +16,8 @@ export type Ready = {
   readonly name: string
   readonly spec: OperationSpec
   readonly method: string
+  /** The method sends no body, whatever the input. */
+  readonly bodiless: boolean
   /** `/charges/:id`: for metrics and logs. */
   readonly shape: string
   /** Carries an idempotency key. */
@@ -51,7 +53,7 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
   }
   const { method } = template
   const keyed = spec.idempotent === 'key'
-  const natural = spec.idempotent === 'natural' || (spec.idempotent === undefined && idempotent.has(method))
+  const natural = spec.idempotent === 'natural' || (spec.idempotent !== false && idempotent.has(method))
   const repeatable = keyed || natural
   const again = repeatable || spec.verify !== undefined
   const type = bodiless.has(method) ? {} : { 'content-type': spec.body === 'form' ? form : json }
@@ -60,6 +62,7 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
     name: operation.name,
     spec,
     method,
+    bodiless: bodiless.has(method),
     shape: pathShape(template),
     keyed,
     natural,

@@ -1,3 +1,5 @@
+import type { Clock } from '#kernel/clock.ts'
+
 /** What an answer says is left of their limit: so many calls in a window that ends in `reset` milliseconds. */
 export type Left = { readonly remaining: number; readonly reset: number }
 
@@ -7,19 +9,24 @@ export type Left = { readonly remaining: number; readonly reset: number }
  * prefixes `ratelimit`, `x-ratelimit` and `x-rate-limit`, whose reset is seconds to go, or a Unix time in seconds or
  * milliseconds. Answers out of a cache (Age above 0) speak of another time. Malformed fields are ignored, as the draft asks.
  */
-export function rateLimitOf(headers: Readonly<Record<string, string>>, now: number): Left | undefined {
-  if (Number(headers['age'] ?? 0) > 0) return undefined
+export function rateLimitOf(headers: Readonly<Record<string, string>>, clock: Pick<Clock, 'now'>): Left | undefined {
+  const { age } = headers
+  if (age !== undefined && Number(age) > 0) return undefined
   const field = headers['ratelimit']
   let tightest = field === undefined ? undefined : fromField(field)
-  for (const prefix of prefixes) {
-    const remaining = whole(headers[`${prefix}-remaining`])
-    const reset = resetOf(headers[`${prefix}-reset`], now)
+  for (const [remainingName, resetName] of pairs) {
+    const remaining = whole(headers[remainingName])
+    const reset = remaining === undefined ? undefined : resetOf(headers[resetName], clock.now())
     if (remaining !== undefined && reset !== undefined) tightest = tighter(tightest, { remaining, reset })
   }
   return tightest
 }
 
-const prefixes = ['ratelimit', 'x-ratelimit', 'x-rate-limit']
+const pairs = [
+  ['ratelimit-remaining', 'ratelimit-reset'],
+  ['x-ratelimit-remaining', 'x-ratelimit-reset'],
+  ['x-rate-limit-remaining', 'x-rate-limit-reset'],
+] as const
 
 function fromField(field: string): Left | undefined {
   let tightest: Left | undefined

@@ -138,18 +138,25 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
   }
 
   return {
-    async call<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options: CallOptions = {}) {
-      const answer = await new OneCall(shared, readyOf(operation), input, options, undefined).run()
+    call<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options: CallOptions = {}) {
+      let ready: Ready
+      try {
+        ready = readyOf(operation)
+      } catch (error) {
+        return Promise.reject(error)
+      }
       // Checked by the output schema; without one, Output is unknown.
-      return answer.output as Output
+      return new OneCall(shared, ready, input, options, undefined).run() as Promise<Output>
     },
     async *each<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options: CallOptions = {}) {
       const ready = readyOf(operation)
       const pages = pager(ready.spec.pages, shared.origin)
       // Each page is another request: the caller's key would make the second page a repetition of the first.
       const { key: _key, ...each } = options
-      for (let step: PageStep | undefined = pages.first(input); step !== undefined; ) {
-        const { output, body, response, path } = await new OneCall(shared, ready, input, each, step).run()
+      for (let step: PageStep | undefined = pages.first(input); step !== undefined;) {
+        const call = new OneCall(shared, ready, input, each, step)
+        await call.run()
+        const { output, body, response, path } = call.answer!
         const items = pages.items(output)
         yield* items as readonly ItemOf<Output>[]
         step = pages.after({ body, headers: response.headers, items, raw: response.body, path })

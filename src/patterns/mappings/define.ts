@@ -38,8 +38,15 @@ export type Mapped<Target> = {
 /** One arrow for each field of the target's input; optional fields may be left out. */
 export type Fields<Source, Target> = { readonly [K in keyof Target]: (source: Source) => Target[K] }
 
+/** The source that satisfies every annotated arrow. */
+type SourceOf<F> = {
+  [K in keyof F]: F[K] extends (source: infer S) => unknown ? (source: S) => void : never
+}[keyof F] extends (source: infer S) => void
+  ? S
+  : never
+
 /** The target that arrows give when no schema says it. */
-type Given_<F> = { -readonly [K in keyof F]: F[K] extends (...source: never[]) => infer V ? V : never }
+type TargetOf<F> = { -readonly [K in keyof F]: F[K] extends (...source: never[]) => infer V ? V : never }
 
 export type DocumentOptions<To extends Schema> = {
   /** YAML or JSON text (at most 1 MiB, 1,000 entries), the parsed object, or a path or URL that `loadMapping` reads. */
@@ -70,10 +77,6 @@ export type DocumentOptions<To extends Schema> = {
  *   fields: { number: (o) => `ORD-${o.id}`, cents: (o) => Math.round(o.total * 100), contact: (o) => o.email },
  * })
  */
-export function mapping<From extends Schema, To extends Schema>(
-  name: string,
-  options: { readonly from: From; readonly to: To; readonly fields: Fields<OutputOf<From>, InputOf<To>> },
-): Mapping<OutputOf<From>, OutputOf<To>>
 export function mapping<To extends Schema = Schema<unknown, Record<string, unknown>>>(
   name: string,
   options: DocumentOptions<To>,
@@ -81,15 +84,20 @@ export function mapping<To extends Schema = Schema<unknown, Record<string, unkno
 export function mapping<From extends Schema, F extends Readonly<Record<string, (source: OutputOf<From>) => unknown>>>(
   name: string,
   options: { readonly from: From; readonly fields: F },
-): Mapping<OutputOf<From>, Given_<F>>
-export function mapping<Source, To extends Schema>(
+): Mapping<OutputOf<From>, TargetOf<F>>
+export function mapping<To extends Schema, F extends Fields<never, InputOf<To>>>(
   name: string,
-  options: { readonly to: To; readonly fields: Fields<Source, InputOf<To>> },
-): Mapping<Source, OutputOf<To>>
-export function mapping<Source, F extends Readonly<Record<string, (source: Source) => unknown>>>(
+  options: { readonly to: To; readonly fields: F & { readonly [K in Exclude<keyof F, keyof InputOf<To>>]: never } },
+): Mapping<SourceOf<F>, OutputOf<To>>
+export function mapping<F extends Readonly<Record<string, (source: never) => unknown>>>(
   name: string,
-  options: { readonly fields: F & Readonly<Record<string, (source: Source) => unknown>> },
-): Mapping<Source, Given_<F>>
+  options: { readonly fields: F },
+): Mapping<SourceOf<F>, TargetOf<F>>
+// Last, because the compiler explains a mistake by the last overload: this is the one that people write.
+export function mapping<From extends Schema, To extends Schema>(
+  name: string,
+  options: { readonly from: From; readonly to: To; readonly fields: Fields<OutputOf<From>, InputOf<To>> },
+): Mapping<OutputOf<From>, OutputOf<To>>
 export function mapping(name: string, options: object): Mapping<unknown> {
   // A snapshot: what the caller does to the options later changes nothing.
   const { fields, ...others }: Given = options ?? {}

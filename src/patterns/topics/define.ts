@@ -60,10 +60,16 @@ export type TopicOptions<S extends Schema> = {
  * @example
  * export const orderPlaced = topic('orders.placed', { schema: Order, key: (o) => o.customer, keep: '30d' })
  */
-export function topic<S extends Schema = Schema<Json, Json>>(name: string, options: TopicOptions<S> = {}): Topic<InputOf<S>, OutputOf<S>> {
+export function topic<S extends Schema = Schema<Json, Json>>(
+  name: string,
+  options: TopicOptions<S> = {},
+): Topic<InputOf<S>, OutputOf<S>> {
   const keep = options.keep ?? '7d'
   const dedupe = isDuration(keep) && milliseconds(keep) < milliseconds('7d') ? keep : '7d'
-  return define({ kind: 'topic', name, partitions: 16, dedupe, compact: false, ...options, keep }) as Topic<InputOf<S>, OutputOf<S>>
+  return define({ kind: 'topic', name, partitions: 16, dedupe, compact: false, ...options, keep }) as Topic<
+    InputOf<S>,
+    OutputOf<S>
+  >
 }
 
 const options = ['kind', 'name', 'schema', 'key', 'keep', 'partitions', 'dedupe', 'compact']
@@ -71,13 +77,20 @@ const options = ['kind', 'name', 'schema', 'key', 'keep', 'partitions', 'dedupe'
 export function checkTopic(topic: AnyTopic): Problem[] {
   const path = `topic(${topic.name})`
   const problems = [...checkName('topic', topic.name), ...checkOptions(path, topic, options)]
-  const wrong = (option: string, message: string, fix: string): void => void problems.push({ path: `${path}.${option}`, message, fix })
-  if (topic.schema !== undefined && !isSchema(topic.schema)) wrong('schema', 'is not a Standard Schema', 'pass a schema of zod, arktype, valibot …')
-  if (topic.key !== undefined && typeof topic.key !== 'function') wrong('key', 'is not a function', 'pass (data) => string')
-  if (!Number.isInteger(topic.partitions) || topic.partitions < 1 || topic.partitions > 256) wrong('partitions', `is ${String(topic.partitions)}`, 'pass a whole number from 1 to 256')
-  if (!isDuration(topic.keep) || milliseconds(topic.keep) < 3_600_000) wrong('keep', `is ${String(topic.keep)}`, "pass a duration of at least '1h'")
+  const wrong = (option: string, message: string, fix: string): void =>
+    void problems.push({ path: `${path}.${option}`, message, fix })
+  if (topic.schema !== undefined && !isSchema(topic.schema))
+    wrong('schema', 'is not a Standard Schema', 'pass a schema of zod, arktype, valibot …')
+  if (topic.key !== undefined && typeof topic.key !== 'function')
+    wrong('key', 'is not a function', 'pass (data) => string')
+  if (!Number.isInteger(topic.partitions) || topic.partitions < 1 || topic.partitions > 256)
+    wrong('partitions', `is ${String(topic.partitions)}`, 'pass a whole number from 1 to 256')
+  if (!isDuration(topic.keep) || milliseconds(topic.keep) < 3_600_000)
+    wrong('keep', `is ${String(topic.keep)}`, "pass a duration of at least '1h'")
   else if (!isDuration(topic.dedupe)) wrong('dedupe', `is ${String(topic.dedupe)}`, "pass a duration like '7d'")
-  else if (milliseconds(topic.dedupe) > milliseconds(topic.keep)) wrong('dedupe', 'is longer than keep', 'an id can only be recognised while its message is kept: raise keep')
-  if (topic.compact === true && topic.key === undefined) wrong('compact', 'has no key', 'give the topic a key: compaction keeps the newest message of each')
+  else if (milliseconds(topic.dedupe) > milliseconds(topic.keep))
+    wrong('dedupe', 'is longer than keep', 'an id can only be recognised while its message is kept: raise keep')
+  if (topic.compact === true && topic.key === undefined)
+    wrong('compact', 'has no key', 'give the topic a key: compaction keeps the newest message of each')
   return problems
 }

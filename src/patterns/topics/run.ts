@@ -33,7 +33,10 @@ export function subscriptionRunner(def: Subscription, context: MakeContext): Sub
 function one(def: Subscription, run: Run, context: MakeContext): Promise<void> | void {
   const stored = run.messages[0]!
   const data = dataOf(stored)
-  const result = def.handle!(data as never, context(run, def.name, () => envelope(run.topic.name, stored, data)))
+  const result = def.handle!(
+    data as never,
+    context(run, def.name, () => envelope(run.topic.name, stored, data)),
+  )
   if (isThenable(result)) return result.then(nothing)
   return undefined
 }
@@ -43,12 +46,23 @@ async function many(def: Subscription, run: Run, context: MakeContext): Promise<
     const data = dataOf(stored)
     return { data: data as never, message: envelope(run.topic.name, stored, data) }
   })
-  const results = await def.handleBatch!(batch, context(run, def.name, () => batch[0]!.message))
+  const results = await def.handleBatch!(
+    batch,
+    context(run, def.name, () => batch[0]!.message),
+  )
   if (results === undefined || results === null) return undefined
   if (!Array.isArray(results) || results.length !== batch.length) {
-    throw fault('subscription.result', { detail: { subscription: def.name, messages: batch.length, results: Array.isArray(results) ? results.length : typeof results } })
+    throw fault('subscription.result', {
+      detail: {
+        subscription: def.name,
+        messages: batch.length,
+        results: Array.isArray(results) ? results.length : typeof results,
+      },
+    })
   }
-  return results.map((r: unknown) => (r === undefined || r === null ? undefined : isFault(r) ? r : toFault(r, 'subscription.thrown')))
+  return results.map((r: unknown) =>
+    r === undefined || r === null ? undefined : isFault(r) ? r : toFault(r, 'subscription.thrown'),
+  )
 }
 
 function nothing(): void {}

@@ -93,24 +93,47 @@ export function subscription<T>(name: string, options: SubscriptionOptions<T>): 
 }
 
 const defaultRetry = { attempts: 10, first: '1s', max: '10m' } as const
-const options = ['kind', 'name', 'to', 'handle', 'handleBatch', 'batch', 'concurrency', 'timeout', 'retry', 'from', 'parkedLimit']
+const options = [
+  'kind',
+  'name',
+  'to',
+  'handle',
+  'handleBatch',
+  'batch',
+  'concurrency',
+  'timeout',
+  'retry',
+  'from',
+  'parkedLimit',
+]
 
 export function checkSubscription(s: Subscription): Problem[] {
   const path = `subscription(${s.name})`
-  const problems = [...checkName('subscription', s.name), ...checkOptions(path, s, options), ...retryProblems(`${path}.retry`, s.retry)]
-  const wrong = (option: string, message: string, fix: string): void => void problems.push({ path: `${path}.${option}`, message, fix })
-  if (!isDefinition(s.to) || s.to.kind !== 'topic') wrong('to', 'is not a topic', 'pass the value that topic(…) returned')
-  if (typeof s.handle === 'function' && typeof s.handleBatch === 'function') wrong('handleBatch', 'stands beside handle', 'keep one of the two')
-  if (typeof s.handle !== 'function' && typeof s.handleBatch !== 'function') wrong('handle', 'is missing', 'pass handle(data, ctx) or handleBatch(batch, ctx)')
-  if (s.batch !== 0 && s.handleBatch === undefined) wrong('batch', 'is given without handleBatch', 'remove it, or handle batches')
+  const problems = [
+    ...checkName('subscription', s.name),
+    ...checkOptions(path, s, options),
+    ...retryProblems(`${path}.retry`, s.retry),
+  ]
+  const wrong = (option: string, message: string, fix: string): void =>
+    void problems.push({ path: `${path}.${option}`, message, fix })
+  if (!isDefinition(s.to) || s.to.kind !== 'topic')
+    wrong('to', 'is not a topic', 'pass the value that topic(…) returned')
+  if (typeof s.handle === 'function' && typeof s.handleBatch === 'function')
+    wrong('handleBatch', 'stands beside handle', 'keep one of the two')
+  if (typeof s.handle !== 'function' && typeof s.handleBatch !== 'function')
+    wrong('handle', 'is missing', 'pass handle(data, ctx) or handleBatch(batch, ctx)')
+  if (s.batch !== 0 && s.handleBatch === undefined)
+    wrong('batch', 'is given without handleBatch', 'remove it, or handle batches')
   whole('concurrency', s.concurrency, 1, 1_000)
   if (s.handleBatch !== undefined) whole('batch', s.batch, 1, 1_000)
   whole('parkedLimit', s.parkedLimit, 1, 1_000_000)
-  if (!isDuration(s.timeout) || milliseconds(s.timeout) > 3_600_000 || milliseconds(s.timeout) < 1) wrong('timeout', `is ${String(s.timeout)}`, "pass a duration up to '1h'")
+  if (!isDuration(s.timeout) || milliseconds(s.timeout) > 3_600_000 || milliseconds(s.timeout) < 1)
+    wrong('timeout', `is ${String(s.timeout)}`, "pass a duration up to '1h'")
   if (s.from !== 'beginning' && s.from !== 'now') wrong('from', `is ${String(s.from)}`, "pass 'beginning' or 'now'")
   return problems
 
   function whole(option: string, value: number, least: number, most: number): void {
-    if (!Number.isInteger(value) || value < least || value > most) wrong(option, `is ${String(value)}`, `pass a whole number from ${least} to ${most}`)
+    if (!Number.isInteger(value) || value < least || value > most)
+      wrong(option, `is ${String(value)}`, `pass a whole number from ${least} to ${most}`)
   }
 }

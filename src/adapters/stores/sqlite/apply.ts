@@ -65,25 +65,8 @@ export class Apply {
         return w.entries.map((e) => this.#appendOne(e))
       case 'advance':
         return this.#advance(w)
-      case 'park': {
-        const p = w.parked
-        return this.#run(
-          `insert into fl_parked (subscription, partition, offset, key, id, time, meta, body, state, attempts, due, since, faults, held_by)
-           values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (subscription, partition, offset) do nothing`,
-          ...at(p),
-          p.key,
-          p.id,
-          p.time,
-          p.meta,
-          p.body,
-          p.state,
-          p.attempts,
-          p.due,
-          p.since,
-          p.faults,
-          p.heldBy,
-        )
-      }
+      case 'park':
+        return this.#park(w.parked)
       case 'repark':
         return this.#run(
           `update fl_parked set state = ?, attempts = ?, due = ?, faults = ?, held_by = ?, body = coalesce(?, body)
@@ -202,6 +185,35 @@ export class Apply {
     this.#append.run(position, e.time, e.id, e.key, e.meta, e.body)
     if (hash !== 0) heads.seen.add(hash, position)
     return { slot: e.slot, offset, duplicate: false }
+  }
+
+  #park(p: Parked): number {
+    // The one it was to wait for may have gone while this was on its way: then nobody would ever wake it.
+    const first =
+      p.state === 'behind' &&
+      this.#get(
+        'select 1 from fl_parked where subscription = ? and partition = ? and key = ? and offset < ? limit 1',
+        p.subscription,
+        p.partition,
+        p.key,
+        p.offset,
+      ) === undefined
+    return this.#run(
+      `insert into fl_parked (subscription, partition, offset, key, id, time, meta, body, state, attempts, due, since, faults, held_by)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (subscription, partition, offset) do nothing`,
+      ...at(p),
+      p.key,
+      p.id,
+      p.time,
+      p.meta,
+      p.body,
+      first ? 'retry' : p.state,
+      p.attempts,
+      p.due,
+      p.since,
+      p.faults,
+      p.heldBy,
+    )
   }
 
   #advance(w: Extract<Write, { write: 'advance' }>): number {

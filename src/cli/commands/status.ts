@@ -1,0 +1,101 @@
+import type { Status } from '#app/operations/status.ts'
+import type { ShownCall } from '#app/operations/calls.ts'
+import type { Declare, ProjectOptions } from '../command.ts'
+import { aboutProject } from '../command.ts'
+import { counted, jsonLine, shownBytes, shownTime } from '../render.ts'
+import { table, type Cell } from '../table.ts'
+import type { Terminal } from '../terminal.ts'
+import { withApp } from '../with-app.ts'
+
+/** Call records that the connections are summed up from. */
+const recent = 1_000
+
+export const status: Declare = (command, terminal) =>
+  aboutProject(
+    command.description('Everything at a glance, out of the store: beside a running app, or when none runs.'),
+    'fairlead status --json',
+  ).action(async (options: ProjectOptions) => {
+    const shown = await withApp(options.config, async ({ operations }) =>
+      storeStatus(await operations.status(), await operations.calls({ limit: recent })),
+    )
+    if (options.json) return terminal.out(jsonLine(shown))
+    for (const line of lines(shown, terminal)) terminal.out(line)
+  })
+
+export type StoreStatus = {
+  readonly store: Status['store']
+  readonly topics: Status['topics']
+  readonly subscriptions: readonly Pick<Status['subscriptions'][number], 'name' | 'topic' | 'lag' | 'paused' | 'parked'>[]
+  readonly webhooks: readonly { readonly name: string; readonly path: string; readonly accepted: number }[]
+  /** Of the last 1,000 call records. */
+  readonly connections: readonly {
+    readonly name: string
+    readonly calls: number
+    readonly failed: number
+    readonly lastFault?: { readonly code: string; readonly time: string }
+  }[]
+}
+
+/**
+ * What the store knows. Counts of this process are left out: it handles nothing, so its zeros would be read as those of
+ * the app that runs beside it. Pure.
+ */
+export function storeStatus(s: Status, calls: readonly ShownCall[]): StoreStatus {
+  const accepted = new Map(s.topics.map((t) => [t.name, t.accepted]))
+  return {
+    store: s.store,
+    topics: s.topics,
+    subscriptions: s.subscriptions.map(({ name, topic, lag, paused, parked }) => ({ name, topic, lag, paused, parked })),
+    webhooks: s.webhooks.map((w) => ({ name: w.name, path: w.path, accepted: accepted.get(`webhook.${w.name}`) ?? 0 })),
+    connections: s.connections.map(({ name }) => {
+      const own = calls.filter((c) => c['connection'] === name)
+      const failed = own.filter((c) => c['outcome'] !== 'ok')
+      const [last] = failed
+      const lastFault = last && { code: String(last['outcome']), time: String(last['time']) }
+      return { name, calls: own.length, failed: failed.length, ...(lastFault ? { lastFault } : {}) }
+    }),
+  }
+}
+
+const right = 'right'
+
+export function lines(s: StoreStatus, terminal: Pick<Terminal, 'width' | 'paint'>): string[] {
+  const alarm = (n: number): Cell => (n > 0 ? { text: String(n), style: 'red' } : n)
+  const dead = s.subscriptions.reduce((sum, x) => sum + x.parked.dead, 0)
+  const sections = [
+    table(
+      [{ title: 'topic', least: 16 }, { title: 'accepted', align: right }, { title: 'kept', align: right }],
+      s.topics.map((t) => [t.name, t.accepted, t.messages]),
+      terminal,
+    ),
+    table(
+      [
+        { title: 'subscription', least: 12 },
+        { title: 'topic', least: 10 },
+        { title: 'lag', align: right },
+        { title: 'retry', align: right },
+        { title: 'held', align: right },
+        { title: 'behind', align: right },
+        { title: 'dead', align: right },
+        { title: '' },
+      ],
+      s.subscriptions.map(({ name, topic, lag, paused, parked: p }) => [
+        name, topic, lag, p.retry, p.held, p.behind, alarm(p.dead), paused ? { text: 'paused', style: 'yellow' } : '',
+      ]),
+      terminal,
+    ),
+    table(
+      [{ title: 'webhook', least: 10 }, { title: 'accepted', align: right }, { title: 'path', least: 10 }],
+      s.webhooks.map((w) => [w.name, w.accepted, w.path]),
+      terminal,
+    ),
+    table(
+      [{ title: 'connection', least: 10 }, { title: 'calls', align: right }, { title: 'failed', align: right }, { title: 'last fault', least: 12 }],
+      s.connections.map((c) => [c.name, c.calls, c.failed, c.lastFault ? `${c.lastFault.code} at ${shownTime(c.lastFault.time)}` : '']),
+      terminal,
+    ),
+  ].filter((section) => section.length > 1)
+  const end = [`The store takes ${shownBytes(s.store.bytes)}.`]
+  if (dead > 0) end.push(`${counted(dead, 'message')} wait${dead === 1 ? 's' : ''} for a person: fairlead dead`)
+  return [...sections.flatMap((section) => [...section, '']), ...end]
+}

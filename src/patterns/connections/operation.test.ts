@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isFault } from '#kernel/fault.ts'
+import type { ConnectionOptions, OperationSpec } from './define.ts'
+import type { PageStep } from './paging.ts'
+import { prepare, type Ready, type Rendered } from './operation.ts'
+
+const ready = (spec: OperationSpec, options: Partial<ConnectionOptions> = {}): Ready =>
+  prepare({ kind: 'operation', connection: 'c', name: 'o', spec }, { baseUrl: 'https://api.test/v2/', ...options })
+const render = (spec: OperationSpec, input: unknown, step?: PageStep): Rendered => ready(spec).render(input, step)
+const refused = (e: unknown): boolean => isFault(e, 'schema.invalid')
+
+test('what is not in the path goes into the query where the method has no body', () => {
+  for (const method of ['GET', 'HEAD', 'DELETE']) {
+    assert.deepEqual(
+      render({ http: `${method} /charges/:id?expand=all` }, { id: 'a/b', since: '2026', tag: ['x', 'y'] }),
+      {
+        path: '/v2/charges/a%2Fb?expand=all&since=2026&tag=x&tag=y',
+        body: undefined,
+      },
+    )
+  }
+  assert.deepEqual(render({ http: 'GET /charges' }, {}), { path: '/v2/charges', body: undefined })
+  assert.deepEqual(render({ http: 'GET /charges' }, undefined), { path: '/v2/charges', body: undefined })
+})
+
+test('what is not in the path goes into the body where the method has one, but for named query fields', () => {
+  assert.deepEqual(render({ http: 'POST /charges/:id', query: ['dry'] }, { id: 1, dry: true, amount: 5 }), {
+    path: '/v2/charges/1?dry=true',
+    body: '{"amount":5}',
+  })
+  assert.equal(render({ http: 'POST /charges', body: 'form' }, { a: { b: 1 } }).body, 'a%5Bb%5D=1')
+  assert.equal(render({ http: 'POST /charges' }, [1, 2]).body, '[1,2]')
+  assert.equal(render({ http: 'POST /charges' }, {}).body, '{}')
+})
+
+test('no body is sent when nothing is left for it', () => {
+  assert.equal(render({ http: 'POST /charges/:id/refunds' }, { id: 1 }).body, undefined)
+  assert.equal(render({ http: 'POST /charges' }, undefined).body, undefined)
+})
+
+test('input that has no place is refused', () => {
+  assert.throws(() => render({ http: 'GET /charges' }, [1]), refused)
+  assert.throws(() => render({ http: 'GET /charges' }, 'x'), refused)
+  assert.throws(() => render({ http: 'GET /charges/:id' }, undefined), refused)
+  assert.throws(() => render({ http: 'POST /charges/:id' }, [1]), refused)
+  assert.throws(() => render({ http: 'POST /charges' }, { n: 1n }), refused)
+  assert.throws(() => render({ http: 'POST /charges', body: 'form' }, [1]), refused)
+  const circle: Record<string, unknown> = {}
+  circle['self'] = circle
+  assert.throws(() => render({ http: 'POST /charges' }, circle), refused)
+})
+
+test('a page asks with its own fields instead of those of the input', () => {
+  assert.equal(
+    render({ http: 'GET /items' }, { page: 1, q: 'x' }, { fields: { page: 2 } }).path,
+    '/v2/items?page=2&q=x',
+  )
+  assert.equal(render({ http: 'POST /search' }, { q: 'x' }, { fields: { cursor: 'c' } }).body, '{"q":"x","cursor":"c"}')
+  assert.equal(render({ http: 'GET /items' }, {}, { path: '/v2/items?c=1' }).path, '/v2/items?c=1')
+})
+
+test('may be repeated: by method, by declaration, by key', () => {
+  const may = (spec: OperationSpec): unknown[] => {
+    const r = ready(spec)
+    return [r.natural, r.keyed, r.repeatable]
+  }
+  assert.deepEqual(may({ http: 'GET /x' }), [true, false, true])
+  assert.deepEqual(may({ http: 'PUT /x' }), [true, false, true])
+  assert.deepEqual(may({ http: 'PUT /x', idempotent: false }), [false, false, false])
+  assert.deepEqual(may({ http: 'POST /x' }), [false, false, false])
+  assert.deepEqual(may({ http: 'PATCH /x' }), [false, false, false])
+  assert.deepEqual(may({ http: 'POST /x', idempotent: 'natural' }), [true, false, true])
+  assert.deepEqual(may({ http: 'POST /x', idempotent: 'key' }), [false, true, true])
+})
+
+test('times: 3 s to connect, 10 s to the first byte, 30 s in all, each bounded by the whole', () => {
+  assert.deepEqual(ready({ http: 'GET /x' }).timeouts, { connect: 3_000, firstByte: 10_000, total: 30_000 })
+  assert.deepEqual(ready({ http: 'GET /x', timeout: '2s' }).timeouts, {
+    connect: 2_000,
+    firstByte: 2_000,
+    total: 2_000,
+  })
+  assert.deepEqual(ready({ http: 'GET /x' }, { timeout: '5m' }).timeouts, {
+    connect: 3_000,
+    firstByte: 300_000,
+    total: 300_000,
+  })
+  assert.deepEqual(ready({ http: 'GET /x' }, { timeout: { connect: '1s', total: '4s' } }).timeouts, {
+    connect: 1_000,
+    firstByte: 4_000,
+    total: 4_000,
+  })
+})
+
+test('headers: the operation over the connection over ours, names in lower case', () => {
+  const { headers } = ready(
+    { http: 'POST /x', headers: { 'X-B': '2', Accept: 'application/vnd.x+json' } },
+    { headers: { 'x-a': '1', 'X-B': '1' } },
+  )
+  assert.deepEqual(headers, {
+    accept: 'application/vnd.x+json',
+    'accept-encoding': 'identity',
+    'user-agent': 'fairlead',
+    'content-type': 'application/json',
+    'x-a': '1',
+    'x-b': '2',
+  })
+})
