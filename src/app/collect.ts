@@ -1,9 +1,10 @@
 import { isDefinition, type Definition, type Problem } from '#kernel/definition.ts'
-import { fault, type Fault } from '#kernel/fault.ts'
+import { fault, isFault, type Fault } from '#kernel/fault.ts'
+import type { Files } from '#kernel/runtime.ts'
 import { isSecret } from '#kernel/secret.ts'
 import { checkConnection } from '#patterns/connections/check.ts'
 import type { ConnectionDefinition } from '#patterns/connections/define.ts'
-import { checkMapping, type Mapping } from '#patterns/mappings/define.ts'
+import { checkMapping, loadMapping, type Mapping } from '#patterns/mappings/define.ts'
 import { checkTopic, type AnyTopic } from '#patterns/topics/define.ts'
 import { checkSubscription, type Subscription } from '#patterns/topics/subscription.ts'
 import { checkWebhook } from '#patterns/webhooks/check.ts'
@@ -59,6 +60,25 @@ export function collect(use: Use): { readonly definitions: Definitions; readonly
   }
   problems.push(...together(definitions))
   return { definitions, problems }
+}
+
+/** As `collect`, after reading the documents that mappings name: a missing or wrong one is a problem like the others. */
+export async function collectWithDocuments(use: Use, files: Files): Promise<ReturnType<typeof collect>> {
+  const unread: Problem[] = []
+  for (const mapping of collect(use).definitions.mappings.values()) {
+    try {
+      await loadMapping(mapping, files)
+    } catch (e) {
+      const message = isFault(e) ? e.message : 'the document cannot be read'
+      unread.push({
+        path: `mapping(${mapping.name}).document`,
+        message,
+        fix: 'correct the path, or the rights of the file',
+      })
+    }
+  }
+  const { definitions, problems } = collect(use)
+  return { definitions, problems: [...problems, ...unread] }
 }
 
 export function configFault(problems: readonly Problem[]): Fault {

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Store } from '#adapters/stores/port.ts'
-import type { Call, Context, Each, Publish, PublishOptions, Transaction } from '#kernel/context.ts'
+import type { Call, Context, Each, Publish, Transaction } from '#kernel/context.ts'
 import { fault } from '#kernel/fault.ts'
 import type { OperationHandle } from '#kernel/handle.ts'
 import type { Level } from '#kernel/log.ts'
 import { printPosition, type Message } from '#kernel/message.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Run } from '#journal/run.ts'
-import type { Attributes } from '#patterns/topics/envelope.ts'
+import type { Origin } from '#patterns/topics/publish.ts'
 import { transactionOf, type Caller, type Verbs } from './verbs.ts'
 
 /** Providers accept idempotency keys up to 255 characters. */
@@ -62,8 +62,7 @@ export class RunContext implements Context {
       () => this.#run.transaction(),
       (write) => this.#run.write(write),
       this.#verbs,
-      this.#attributes(),
-      (given) => this.#identified('tx', given),
+      () => this.#origin('tx'),
     )
     return this.#tx
   }
@@ -84,7 +83,7 @@ export class RunContext implements Context {
       await this.tx.publish(topic, data, options)
       return { topic: topic.name, partition: -1, offset: -1 }
     }
-    return this.#verbs.publish(topic, data, this.#identified(topic.name, options), this.#attributes())
+    return this.#verbs.publish(topic, data, options, this.#origin(topic.name))
   }
 
   now(): Date {
@@ -108,16 +107,16 @@ export class RunContext implements Context {
     }
   }
 
-  #attributes(): Attributes {
+  #origin(what: string): Origin {
+    const { id, traceparent } = this.message
     return {
-      correlationid: this.correlation,
-      causationid: this.message.id,
-      ...(this.message.traceparent ? { traceparent: this.message.traceparent } : {}),
+      attributes: {
+        correlationid: this.correlation,
+        causationid: id,
+        ...(traceparent === undefined ? {} : { traceparent }),
+      },
+      id: this.#derived(what),
     }
-  }
-
-  #identified(what: string, options: PublishOptions): PublishOptions {
-    return options.id === undefined ? { ...options, id: this.#derived(what) } : options
   }
 
   #caller(operation: OperationHandle): Caller {
@@ -131,7 +130,8 @@ export class RunContext implements Context {
       },
       correlation: this.correlation,
       message: printPosition({ topic: topic.name, partition, offset: messages[0]!.offset }),
-      attempt: run.attempt,
+      // A held message burns no attempt, and one in flight at a crash has no record of it: both may have been sent before.
+      attempt: run.repeated ? Math.max(2, run.attempt) : run.attempt,
     }
   }
 

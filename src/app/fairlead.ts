@@ -11,9 +11,8 @@ import type { Runtime } from '#kernel/runtime.ts'
 import type { Secrets } from '#kernel/secret.ts'
 import { Journal } from '#journal/journal.ts'
 import { openConnection, type OpenConnection } from '#patterns/connections/run.ts'
-import { loadMapping } from '#patterns/mappings/define.ts'
 import { subscriptionRunner } from '#patterns/topics/run.ts'
-import { collect, configFault, type Definitions, type Use } from './collect.ts'
+import { collectWithDocuments, configFault, type Definitions, type Use } from './collect.ts'
 import { RunContext } from './context.ts'
 import { HealthMonitor, type Health } from './health.ts'
 import { httpClient } from './http/client.ts'
@@ -23,7 +22,7 @@ import { listen, type Listening } from './http/server.ts'
 import { inbox, inboxDoor, routing } from './inbox.ts'
 import { jsonLog } from './log.ts'
 import { operations, type Operations } from './operations/index.ts'
-import { systemClock, systemRuntime } from './runtime.ts'
+import { systemClock, systemFiles, systemRuntime } from './runtime.ts'
 import { appVerbs, Verbs } from './verbs.ts'
 
 export type Options = {
@@ -82,22 +81,20 @@ const known = ['use', 'store', 'secrets', 'log', 'grace', 'records', 'work']
  * await app.run()
  */
 export async function fairlead(options: Options, world: World = {}): Promise<App> {
-  const { definitions, problems } = collect(options?.use)
+  const files = world.files ?? systemFiles
+  const { definitions, problems } = await collectWithDocuments(options?.use, files)
   const wrong = [...checkOptions('fairlead', options, known), ...problems]
   if (wrong.length > 0) throw configFault(wrong)
   const trust = (pool: string): Trust | undefined => definitions.connections.get(pool)?.options.tls
   const client = world.http === undefined ? httpClient({ clock: world.clock ?? systemClock, trust }) : undefined
-  const outside = {
-    ...systemRuntime({
-      http: world.http ?? client!,
-      log: options.log ?? jsonLog(),
-      ...(options.secrets ? { secrets: options.secrets } : {}),
-    }),
-    ...world,
-  }
+  const system = systemRuntime({
+    http: world.http ?? client!,
+    log: options.log ?? jsonLog(),
+    ...(options.secrets ? { secrets: options.secrets } : {}),
+  })
+  const outside = { ...system, ...world }
   try {
     await readSecrets(definitions, outside)
-    for (const m of definitions.mappings.values()) await loadMapping(m, outside.files)
     const store = await (options.store ?? (await inMemory())).open(outside)
     try {
       return await start(options, definitions, { ...outside, store }, async () => client?.close())

@@ -84,7 +84,10 @@ export function routing(
               causationid: stored.id,
               ...(trace ? { traceparent: trace } : {}),
             }
-            return log.entry(log.topic(topic.name), await draft(topic, routed.data, options, attributes, runtime.ids))
+            return log.entry(
+              log.topic(topic.name),
+              await draft(topic, routed.data, options, { attributes }, runtime.ids),
+            )
           } catch (e) {
             return toFault(e, 'subscription.thrown')
           }

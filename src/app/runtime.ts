@@ -8,7 +8,7 @@ import { uuid7 } from '#kernel/id.ts'
 import type { Log } from '#kernel/log.ts'
 import type { Random } from '#kernel/random.ts'
 import { redactor } from '#kernel/redact.ts'
-import type { Runtime } from '#kernel/runtime.ts'
+import type { Files, Runtime } from '#kernel/runtime.ts'
 import type { Secrets } from '#kernel/secret.ts'
 
 /** Longest delay of setTimeout; a longer wait is armed again. */
@@ -32,6 +32,8 @@ function after(ms: number, fn: () => void): Cancel {
 
 export const systemRandom: Random = { float: () => Math.random(), bytes: (n) => randomBytes(n) }
 
+export const systemFiles: Files = { read: (path) => readFile(path, 'utf8') }
+
 /** The real world. Everything that the core touches comes in through here. */
 export function systemRuntime(given: {
   readonly http: HttpOut
@@ -43,7 +45,7 @@ export function systemRuntime(given: {
     random: systemRandom,
     ids: uuid7(systemClock, systemRandom),
     http: given.http,
-    files: { read: (path) => readFile(path, 'utf8') },
+    files: systemFiles,
     secrets: given.secrets ?? envSecrets(process.env),
     log: given.log,
     redact: redactor(),

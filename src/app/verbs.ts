@@ -10,8 +10,8 @@ import { guardFault } from '#journal/commit.ts'
 import type { Journal } from '#journal/journal.ts'
 import type { OpenConnection } from '#patterns/connections/run.ts'
 import type { AnyTopic } from '#patterns/topics/define.ts'
-import type { Attributes } from '#patterns/topics/envelope.ts'
-import { draft } from '#patterns/topics/publish.ts'
+import { none } from '#patterns/topics/envelope.ts'
+import { draft, type Origin } from '#patterns/topics/publish.ts'
 
 /** What a call inherits from the run that makes it. */
 export type Caller = {
@@ -26,6 +26,8 @@ export type Caller = {
 
 /** A user's transaction holds the one writer of an embedded store for at most this long. */
 const transactionLimit = 5_000
+
+const plain: Origin = { attributes: none }
 
 /** The verbs, implemented once: for the app, for handlers, for transactions. */
 export class Verbs {
@@ -57,13 +59,8 @@ export class Verbs {
   }
 
   /** One message, durable when it resolves. A delayed one has no position yet: its offset is -1. */
-  async publish(
-    handle: TopicHandle,
-    data: unknown,
-    options: PublishOptions,
-    attributes: Attributes,
-  ): Promise<Position> {
-    const made = draft(this.definition(handle), data, options, attributes, this.#runtime.ids)
+  async publish(handle: TopicHandle, data: unknown, options: PublishOptions, origin: Origin): Promise<Position> {
+    const made = draft(this.definition(handle), data, options, origin, this.#runtime.ids)
     const ready = made instanceof Promise ? await made : made
     const topic = this.#journal.log.topic(handle.name)
     if (options.delay !== undefined) {
@@ -82,15 +79,15 @@ export class Verbs {
     const { log } = this.#journal
     const entries = []
     for (const item of items) {
-      const made = draft(definition, item, {}, {}, this.#runtime.ids)
+      const made = draft(definition, item, {}, plain, this.#runtime.ids)
       entries.push(log.entry(topic, made instanceof Promise ? await made : made))
     }
     return (await log.append(entries)).map((a) => positionOf(topic, a))
   }
 
   /** A message as a write of somebody else's commit. */
-  async appending(handle: TopicHandle, data: unknown, options: PublishOptions, attributes: Attributes): Promise<Write> {
-    const made = draft(this.definition(handle), data, options, attributes, this.#runtime.ids)
+  async appending(handle: TopicHandle, data: unknown, options: PublishOptions, origin: Origin): Promise<Write> {
+    const made = draft(this.definition(handle), data, options, origin, this.#runtime.ids)
     const { log } = this.#journal
     const entry = log.entry(log.topic(handle.name), made instanceof Promise ? await made : made)
     if (options.delay === undefined) return { write: 'append', entries: [entry] }
@@ -134,7 +131,7 @@ export class Verbs {
           () => Promise.resolve(transaction),
           (w) => writes.push(w),
           this,
-          {},
+          () => plain,
         ),
       )
     } catch (e) {
@@ -175,7 +172,7 @@ export function appVerbs(verbs: Verbs): { readonly publish: Publish; readonly ca
   return {
     publish: async (topic, data, options = {}) => {
       verbs.assertOpen()
-      return verbs.publish(topic, data, options, {})
+      return verbs.publish(topic, data, options, plain)
     },
     call: async (operation, input, options = {}) => {
       verbs.assertOpen()
@@ -189,14 +186,13 @@ export function transactionOf(
   transaction: () => Promise<StoreTransaction>,
   add: (write: Write) => void,
   verbs: Verbs,
-  attributes: Attributes,
-  options: (given: PublishOptions) => PublishOptions = (o) => o,
+  origin: () => Origin,
 ): Transaction {
   return {
     query: async (statement) => (await transaction()).query(statement),
     publish: async (topic, data, given = {}) => {
       await transaction()
-      add(await verbs.appending(topic, data, options(given), attributes))
+      add(await verbs.appending(topic, data, given, origin()))
     },
   }
 }

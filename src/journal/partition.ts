@@ -36,6 +36,8 @@ export class Partition {
   #reading = false
   #stopped = false
   #batchRuns = false
+  /** Below this offset an earlier holder of the lease may have started messages that it did not finish. */
+  readonly #startedBelow: number
   #unlisten: () => void
 
   constructor(of: Worked, index: number, lease: Lease, cursor: CursorRow, parkedKeys: readonly string[]) {
@@ -56,12 +58,17 @@ export class Partition {
       cursor,
     )
     this.#next = cursor.low
+    this.#startedBelow = lease.epoch === 1 ? 0 : Math.min(of.log.head(this.#slot), cursor.low + readAhead)
     this.#parkedKeys = new Set(parkedKeys)
     this.#unlisten = of.log.onAppend(this.#slot, () => this.wake())
   }
 
   get low(): number {
     return this.#cursor.low
+  }
+
+  mayHaveRun(offset: number): boolean {
+    return offset < this.#startedBelow
   }
 
   /** Something may have changed: messages arrived, room was made, a pause ended. */

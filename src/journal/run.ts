@@ -22,6 +22,8 @@ export class Run {
   readonly deadline: number
   /** Whether it was taken from the parked ones. */
   readonly parked: boolean
+  /** Whether an earlier run of it may have had effects: it was parked, or in flight when a worker ended without a word. */
+  readonly repeated: boolean
   previous: Run | undefined
   next: Run | undefined
   /** It ended, or the engine gave up on it. */
@@ -52,6 +54,7 @@ export class Run {
     this.attempt = of.attempt
     this.deadline = of.deadline
     this.parked = of.parked
+    this.repeated = of.parked || of.owner.mayHaveRun(of.messages[0]!.offset)
   }
 
   get signal(): AbortSignal {

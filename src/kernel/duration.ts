@@ -11,6 +11,18 @@ const longest = 3650 * units.d
 
 /** Milliseconds of a duration. Throws `config.duration` for anything else, negative or above 10 years. */
 export function milliseconds(duration: Duration): number {
+  return known.get(duration) ?? remember(duration, parse(duration))
+}
+
+/** Definitions hold few different durations and the hot path asks for them again and again. */
+const known = new Map<string, number>()
+
+function remember(duration: Duration, ms: number): number {
+  if (known.size < 1_000) known.set(duration, ms)
+  return ms
+}
+
+function parse(duration: Duration): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/.exec(duration)
   const value = match ? Number(match[1]) * units[match[2] as DurationUnit] : Number.NaN
   if (!(value <= longest)) {

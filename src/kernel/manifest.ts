@@ -1,3 +1,4 @@
+import { isDefinition } from './definition.ts'
 import { isSchema } from './schema.ts'
 import { isSecret } from './secret.ts'
 import type { Json } from './json.ts'
@@ -14,6 +15,7 @@ function plain(value: unknown, depth: number): Json {
   if (value === null || value === undefined) return null
   if (isSecret(value)) return { secret: value.name }
   if (isSchema(value)) return { schema: jsonSchema(value) }
+  if (typeof value === 'function' && isDefinition(value)) return { kind: value.kind, name: value.name }
   if (typeof value === 'function') return { function: value.name || 'anonymous' }
   if (typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number') return Number.isFinite(value) ? value : null
@@ -36,7 +38,8 @@ function jsonSchema(schema: unknown): Json {
   const standard = (schema as WithJsonSchema)['~standard']
   try {
     const described = standard.jsonSchema?.input({ target: 'draft-2020-12' })
-    if (described !== undefined) return plain(described, 0)
+    // Through text: zod's answer carries `~standard` itself, and would be taken for a schema again, without end.
+    if (described !== undefined) return JSON.parse(JSON.stringify(described)) as Json
   } catch {
     // A transform cannot be described as JSON Schema; the vendor is all that can be said.
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { isFault } from '#kernel/fault.ts'
 import { settle, virtualClock } from '#testing/clock.ts'
 import { seededRandom } from '#testing/random.ts'
@@ -55,51 +55,55 @@ test('never above its limits, first come first served, and those who gave up lea
   )
   const limits = fc.record({ concurrent: fc.integer({ min: 1, max: 4 }), waiting: fc.nat(4) })
   await fc.assert(
-    fc.asyncProperty(limits, fc.array(action, { maxLength: 40 }), async ({ concurrent, waiting }, actions) => {
-      const clock = virtualClock()
-      const p = compose({ clock, random }, bulkhead({ concurrent, waiting }))
-      const d = doors()
-      const aborts: AbortController[] = []
-      // The model: who is inside (a place is held until the work ends), who waits, who was ever started.
-      let inside: number[] = []
-      let queue: number[] = []
-      const started: number[] = []
-      const pull = (): void => {
-        while (inside.length < concurrent && queue.length > 0) {
-          const next = queue.shift()!
-          inside.push(next)
-          started.push(next)
-        }
-      }
-      for (const { do: what, n } of actions) {
-        if (what === 'call') {
-          const id = aborts.length
-          const abort = new AbortController()
-          aborts.push(abort)
-          const refuse = inside.length >= concurrent && queue.length >= waiting
-          const run = p.run(d.work(id), { signal: abort.signal })
-          if (refuse) await assert.rejects(run, (e) => isFault(e, 'resilience.bulkhead_full'))
-          else {
-            run.catch(() => {})
-            queue.push(id)
-            pull()
+    fc.asyncProperty(
+      limits,
+      fc.array(action, { maxLength: 40, size: 'max' }),
+      async ({ concurrent, waiting }, actions) => {
+        const clock = virtualClock()
+        const p = compose({ clock, random }, bulkhead({ concurrent, waiting }))
+        const d = doors()
+        const aborts: AbortController[] = []
+        // The model: who is inside (a place is held until the work ends), who waits, who was ever started.
+        let inside: number[] = []
+        let queue: number[] = []
+        const started: number[] = []
+        const pull = (): void => {
+          while (inside.length < concurrent && queue.length > 0) {
+            const next = queue.shift()!
+            inside.push(next)
+            started.push(next)
           }
-        } else if (what === 'end' && inside.length > 0) {
-          const id = inside[n % inside.length]!
-          d.open(id)
-          await settle()
-          inside = inside.filter((x) => x !== id)
-          pull()
-        } else if (what === 'abort' && aborts.length > 0) {
-          const id = n % aborts.length
-          aborts[id]!.abort()
-          queue = queue.filter((x) => x !== id)
         }
-        assert.deepEqual(d.started, started)
-        assert.deepEqual([p.bulkhead!.active, p.bulkhead!.waiting], [inside.length, queue.length])
-        assert.ok(p.bulkhead!.active <= concurrent && p.bulkhead!.waiting <= waiting)
-      }
-    }),
+        for (const { do: what, n } of actions) {
+          if (what === 'call') {
+            const id = aborts.length
+            const abort = new AbortController()
+            aborts.push(abort)
+            const refuse = inside.length >= concurrent && queue.length >= waiting
+            const run = p.run(d.work(id), { signal: abort.signal })
+            if (refuse) await assert.rejects(run, (e) => isFault(e, 'resilience.bulkhead_full'))
+            else {
+              run.catch(() => {})
+              queue.push(id)
+              pull()
+            }
+          } else if (what === 'end' && inside.length > 0) {
+            const id = inside[n % inside.length]!
+            d.open(id)
+            await settle()
+            inside = inside.filter((x) => x !== id)
+            pull()
+          } else if (what === 'abort' && aborts.length > 0) {
+            const id = n % aborts.length
+            aborts[id]!.abort()
+            queue = queue.filter((x) => x !== id)
+          }
+          assert.deepEqual(d.started, started)
+          assert.deepEqual([p.bulkhead!.active, p.bulkhead!.waiting], [inside.length, queue.length])
+          assert.ok(p.bulkhead!.active <= concurrent && p.bulkhead!.waiting <= waiting)
+        }
+      },
+    ),
     { numRuns: 60 },
   )
 })

@@ -274,6 +274,25 @@ test('closing ends what waits or has a limit, gives every timer back and refuses
   assert.equal(clock.armed, 0)
 })
 
+test('closing lets nobody in from a queue, also not in a pipeline that shares', async () => {
+  const clock = virtualClock()
+  const connection = compose({ clock, random }, bulkhead({ concurrent: 1 }))
+  const operation = connection.inside(limit({ rate: '1/s', concurrent: 1 }))
+  await operation.run(ok)
+  let started = 0
+  const work = (): Promise<string> => {
+    started++
+    return ok()
+  }
+  // The first has the place and waits for a permit, the others wait for the place.
+  const runs = [operation.run(work), operation.run(work), connection.run(work)]
+  connection.close()
+  for (const run of runs) await assert.rejects(run, (e) => isFault(e, 'cancelled'))
+  assert.equal(started, 0)
+  assert.deepEqual([connection.bulkhead!.active, connection.bulkhead!.waiting], [0, 0])
+  assert.equal(clock.armed, 0)
+})
+
 test('work without a limit that fails after closing is not tried again', async () => {
   const clock = virtualClock()
   const p = compose({ clock, random }, retry())
@@ -289,12 +308,14 @@ test('tells what happened after the turn in which it did; successes are silent',
   const clock = virtualClock()
   const events: PipelineEvent[] = []
   const changes: string[] = []
-  const observe = (e: PipelineEvent): unknown => events.push(e)
+  const observe = (e: PipelineEvent): void => {
+    events.push(e)
+  }
   const p = compose({ clock, random, observe }, fallback(ok), timeout('5s'), breaker({ consecutive: 1 }))
   const stop = p.breaker!.onChange((c) => changes.push(`${c.from}>${c.to}`))
   await p.run(ok)
   await settle()
-  assert.deepEqual(events, [])
+  assert.equal(events.length, 0)
   const run = p.run(never)
   await clock.advance(5_000)
   await run

@@ -39,7 +39,7 @@ export interface Pipeline {
   coolDown(ms: number): void
   /**
    * The same pipeline with more policies inside: breaker, limits, budget, cool-down and timers are shared. For what one
-   * operation of a connection adds to the connection.
+   * operation of a connection adds to the connection. Closing one closes both.
    */
   inside(...policies: readonly Policy[]): Pipeline
   /** Ends what waits or has a time limit with `cancelled`, gives the timer back, refuses what comes after. Idempotent. */
@@ -55,16 +55,16 @@ export interface Pipeline {
  */
 export function compose(env: PipelineEnvironment, ...policies: readonly Policy[]): Pipeline {
   const { clock, random, name = '', observe } = env
-  const limiters: LimiterLayer[] = []
+  const live: Layer[] = []
   const tell = observe ? (event: PipelineEvent) => clock.soon(() => observe(event)) : silent
   const cooling = new Cooling((until) => {
     tell({ type: 'cool-down', until })
     // So that those who wait for a permit come out at their rate when it is over, not all at once.
-    for (const limiter of limiters) limiter.pause(until - clock.mono())
+    for (const layer of live) if (layer instanceof LimiterLayer) layer.pause(until - clock.mono())
   })
   const wheel = new Wheel(clock)
   const root: Engine = { name, clock, random, wheel, cooling, layers: [], holding: [-1], tell }
-  return new RunningPipeline(extend(root, policies, limiters), limiters)
+  return new RunningPipeline(extend(root, policies, live), live)
 }
 
 class RunningPipeline implements Pipeline {
@@ -72,12 +72,13 @@ class RunningPipeline implements Pipeline {
   readonly limiter: LimiterHandle | undefined
   readonly bulkhead: BulkheadState | undefined
   readonly #engine: Engine
-  readonly #limiters: LimiterLayer[]
+  /** All layers of this pipeline and of those that share with it, outer ones first. */
+  readonly #live: Layer[]
 
-  constructor(engine: Engine, limiters: LimiterLayer[]) {
+  constructor(engine: Engine, live: Layer[]) {
     const { layers } = engine
     this.#engine = engine
-    this.#limiters = limiters
+    this.#live = live
     this.breaker = layers.find((l) => l instanceof BreakerLayer)
     this.limiter = layers.find((l) => l instanceof LimiterLayer)
     this.bulkhead = layers.find((l) => l instanceof BulkheadLayer)
@@ -104,19 +105,20 @@ class RunningPipeline implements Pipeline {
   }
 
   inside(...policies: readonly Policy[]): Pipeline {
-    return new RunningPipeline(extend(this.#engine, policies, this.#limiters), this.#limiters)
+    return new RunningPipeline(extend(this.#engine, policies, this.#live), this.#live)
   }
 
   close(): void {
+    // Queues first, outermost first: a place that becomes free while closing must let nobody in.
+    for (const layer of this.#live) layer.stop()
     this.#engine.wheel.close()
-    for (const layer of this.#engine.layers) layer.stop()
   }
 }
 
-function extend(engine: Engine, policies: readonly Policy[], limiters: LimiterLayer[]): Engine {
+function extend(engine: Engine, policies: readonly Policy[], live: Layer[]): Engine {
   const layers = [...engine.layers]
   for (const policy of policies) for (const make of layersOf(policy)) layers.push(make(layers.length, engine))
-  for (const layer of layers) if (layer instanceof LimiterLayer && !limiters.includes(layer)) limiters.push(layer)
+  live.push(...layers.slice(engine.layers.length))
   const holding = [-1]
   for (const [i, layer] of layers.entries()) holding.push(layer.holds ? i : holding[i]!)
   return { ...engine, layers, holding }

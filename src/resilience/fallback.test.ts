@@ -42,7 +42,10 @@ test('inside retry, its error is what is tried again', async () => {
 
 test('is not asked when the caller gave up or the fault is a bug', async () => {
   const clock = virtualClock()
-  const p = compose({ clock, random }, fallback(assert.fail))
+  const p = compose(
+    { clock, random },
+    fallback(() => assert.fail('asked')),
+  )
   await assert.rejects(p.run(unreachable, { signal: AbortSignal.abort() }), (e) => isFault(e, 'cancelled'))
   await assert.rejects(
     p.run(() => Promise.reject(fault('bug'))),
@@ -60,6 +63,15 @@ test('a limit outside holds for it, too; what it says afterwards is dropped', as
   await clock.advance(2_000)
   await settle()
   p.close()
+})
+
+test('an answer that comes after its limit does not end the next try', async () => {
+  const clock = virtualClock()
+  const slow = fallback(() => new Promise((resolve) => clock.after(1_500, () => resolve('late'))))
+  const p = compose({ clock, random }, retry({ first: '1s', jitter: 'none' }), timeout('1s'), slow)
+  const run = p.run<string>((a) => (a.number === 1 ? unreachable() : Promise.resolve('second try')))
+  await clock.advance(5_000)
+  assert.equal(await run, 'second try')
 })
 
 test('must be a function', () => {

@@ -19,7 +19,7 @@ const after = <T>(clock: VirtualClock, ms: number, value: () => T): Promise<T> =
       try {
         resolve(value())
       } catch (e) {
-        reject(e as Error)
+        reject(e)
       }
     })
   })
@@ -129,7 +129,11 @@ test('the caller ends all copies, and a retry outside starts a new race', async 
   const numbers: number[] = []
   const run = p.run((a) => {
     numbers.push(a.number)
-    return a.number < 3 ? after(clock, 120, () => Promise.reject(fault('connection.cut'))) : Promise.resolve('third')
+    return a.number < 3
+      ? after<string>(clock, 120, () => {
+          throw fault('connection.cut')
+        })
+      : Promise.resolve('third')
   }, idempotent)
   await clock.advance(2_000)
   assert.equal(await run, 'third')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { isFault, type Fault } from '#kernel/fault.ts'
 import { settle, virtualClock } from '#testing/clock.ts'
 import { seededRandom } from '#testing/random.ts'
@@ -35,7 +35,7 @@ test('never more than the rates allow in any window, over random arrivals, deadl
     abort: fc.constantFrom(false, false, true),
   })
   await fc.assert(
-    fc.asyncProperty(fc.array(arrival, { maxLength: 40 }), async (arrivals) => {
+    fc.asyncProperty(fc.array(arrival, { maxLength: 40, size: 'max' }), async (arrivals) => {
       const clock = virtualClock()
       const p = compose({ clock, random }, limit('3/s', '5/2s', '9/10s'))
       const starts: { id: number; at: number }[] = []
@@ -124,6 +124,20 @@ test('a call that gives up its place costs nobody a permit', async () => {
   await clock.advance(1_000)
   await next
   assert.equal(at, 1_000)
+})
+
+test('nobody overtakes those who wait, also when the timer that should let them in is late', async () => {
+  const clock = virtualClock()
+  let late = 0
+  const p = compose({ clock: { ...clock, mono: () => clock.mono() + late }, random }, limit('1/s'))
+  const order: number[] = []
+  const work = (n: number) => (): Promise<number> => Promise.resolve(order.push(n))
+  const runs = [p.run(work(1)), p.run(work(2))]
+  late = 1_500
+  runs.push(p.run(work(3)))
+  await clock.advance(5_000)
+  await Promise.all(runs)
+  assert.deepEqual(order, [1, 2, 3])
 })
 
 test('is corrected by what they say is left, tightening only', async () => {

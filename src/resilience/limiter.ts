@@ -154,7 +154,6 @@ export class LimiterLayer implements Layer, LimiterHandle {
     const place = this.#queue.push(call)
     call.leave = () => {
       this.#queue.remove(place)
-      if (this.#queue.size === 0) this.#wheel.remove(this.#wake)
       return false
     }
     if (this.#queue.size === 1) this.#let()

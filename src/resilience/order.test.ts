@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { fault, isFault } from '#kernel/fault.ts'
 import { settle, virtualClock, type VirtualClock } from '#testing/clock.ts'
 import type { Random } from '#kernel/random.ts'
@@ -70,7 +70,7 @@ function wraps(clock: VirtualClock, policy: Spec): Wrap {
             },
             (e: unknown) => {
               cancel()
-              reject(e as Error)
+              reject(e)
             },
           )
         })
@@ -186,11 +186,12 @@ function workOf(clock: VirtualClock, script: readonly Step[], log: string[]): ()
     const step = script[n++ % script.length]!
     const id = n
     log.push(`start ${id} at ${clock.mono()}`)
-    if (step.how === 'hangs') return forever()
+    const { how } = step
+    if (how === 'hangs') return forever()
     return new Promise((resolve, reject) => {
       clock.after(step.ms, () => {
-        if (step.how === 'ok') resolve(`value ${id}`)
-        else reject(fault(`connection.${step.how}`))
+        if (how === 'ok') resolve(`value ${id}`)
+        else reject(fault(`connection.${how}`))
       })
     })
   }
@@ -199,16 +200,16 @@ function workOf(clock: VirtualClock, script: readonly Step[], log: string[]): ()
 async function play(clock: VirtualClock, calls: readonly number[], call: () => Promise<unknown>, log: string[]) {
   for (const gap of calls) {
     await clock.advance(gap)
-    let open = true
+    const state = { open: true }
     call()
       .then(
         (v) => log.push(`${String(v)} at ${clock.mono()}`),
         (e: unknown) => log.push(`${isFault(e) ? e.code : String(e)} at ${clock.mono()}`),
       )
-      .finally(() => (open = false))
+      .finally(() => (state.open = false))
     await settle()
-    while (open && (await clock.step()));
-    if (open) {
+    while (state.open && (await clock.step()));
+    if (state.open) {
       log.push('hangs')
       return
     }
@@ -292,16 +293,21 @@ test('written order is execution order: random pipelines do what functions aroun
     ])
   const calls = fc.array(
     fc.integer({ min: 0, max: 40 }).map((n) => n * 100),
-    { minLength: 1, maxLength: 6 },
+    { minLength: 1, maxLength: 8, size: 'max' },
   )
   const seen = new Set<string>()
   await fc.assert(
-    fc.asyncProperty(specs, calls, fc.array(step, { minLength: 1, maxLength: 8 }), async (s, c, script) => {
-      const expected = await reference(s, c, script)
-      assert.deepEqual(await real(s, c, script), expected)
-      for (const line of expected) seen.add(line.replace(/ (\d+ )?at .*| \d+.*/, ''))
-    }),
-    { numRuns: 150 },
+    fc.asyncProperty(
+      specs,
+      calls,
+      fc.array(step, { minLength: 1, maxLength: 8, size: 'max' }),
+      async (s, c, script) => {
+        const expected = await reference(s, c, script)
+        assert.deepEqual(await real(s, c, script), expected)
+        for (const line of expected) seen.add(line.replace(/ (\d+ )?at .*| \d+.*/, ''))
+      },
+    ),
+    { numRuns: 300 },
   )
   for (const what of ['value', 'resilience.timeout', 'resilience.breaker_open', 'connection.rejected']) {
     assert.ok(seen.has(what), `${what} was never reached: ${[...seen].join(', ')}`)

@@ -28,6 +28,6 @@ test('refuses everything else, saying what to write', () => {
     '1/0.1ms',
     50,
   ]
-  for (const text of [...wrong, null, undefined, {}]) assert.equal(parseRate(text), undefined, String(text))
+  for (const text of [...wrong, null, undefined, {}]) assert.equal(parseRate(text), undefined, JSON.stringify(text))
   assert.match(rateCheck('50/sec')!, /'50\/s'/)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { fault, isFault } from '#kernel/fault.ts'
 import { virtualClock, settle } from '#testing/clock.ts'
 import { seededRandom } from '#testing/random.ts'
@@ -102,12 +102,12 @@ test('succeeds on a later try', async () => {
 test('what was rejected is not tried again, and what may have happened only if the work is idempotent', async () => {
   const clock = virtualClock()
   const p = compose({ clock, random }, retry())
-  const tries = async (error: unknown, idempotent: boolean): Promise<number> => {
+  const tries = async (failure: unknown, idempotent: boolean): Promise<number> => {
     let n = 0
     const run = p.run(
       () => {
         n++
-        return Promise.reject(error)
+        return Promise.reject(failure)
       },
       { idempotent },
     )
@@ -196,7 +196,7 @@ test('a total outage is answered with at most 10 % more calls', async () => {
 test('the budget never allows more than its share of the window, or its least', () => {
   const step = fc.record({ wait: fc.nat(800), retry: fc.boolean() })
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 200 }), fc.constantFrom(0, 1, 3), (steps, least) => {
+    fc.property(fc.array(step, { maxLength: 200, size: 'max' }), fc.constantFrom(0, 1, 3), (steps, least) => {
       const budget = new RetryBudget({ share: 0.25, over: '10s', least })
       const calls: number[] = []
       const retries: number[] = []

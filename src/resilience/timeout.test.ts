@@ -23,7 +23,7 @@ test('answers the caller at the limit, also when the work ignores its signal', a
     return true
   })
   await clock.advance(1_999)
-  assert.equal(await Promise.race([run, 'pending']), 'pending')
+  assert.equal(await Promise.race([run, Promise.resolve('pending')]), 'pending')
   await clock.advance(1)
   await run
   assert.equal(clock.armed, 0)
@@ -86,6 +86,15 @@ test('the deadline of the caller bounds everything', async () => {
   )
   await Promise.all([assert.rejects(run, (e) => isFault(e, 'resilience.timeout')), clock.advance(400)])
   assert.equal(seen, 400)
+})
+
+test('a run that ended before its deadline is not timed out later', async () => {
+  const clock = virtualClock()
+  const events: unknown[] = []
+  const p = compose({ clock, random, observe: (e) => events.push(e) })
+  assert.equal(await p.run(() => Promise.resolve('in time'), { deadline: 400 }), 'in time')
+  await clock.advance(60_000)
+  assert.deepEqual(events, [])
 })
 
 test('a deadline that has passed, or is not a number, starts nothing', async () => {

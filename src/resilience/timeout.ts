@@ -41,7 +41,7 @@ export class TimeoutLayer implements Layer {
     // No limit of ours when a tighter one was there already. (That of the run itself also has floor 0: it may go with
     // the outermost layer, because after that the run is settled.)
     const limit = call.inside
-    if (limit !== undefined && limit.floor === this.#index && limit.call === call) call.unlimit(limit)
+    if (limit !== undefined && limit.floor === this.#index) call.unlimit(limit)
   }
 
   failed(call: Call): boolean {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Clock } from '#kernel/clock.ts'
 import { Entry, Wheel } from './wheel.ts'
 
@@ -65,6 +65,10 @@ test('fires like a sorted list: at the due time, in order, never what was remove
     fc.integer({ min: 0, max: 40 }),
     fc.integer({ min: 0, max: 3_000 }),
     fc.integer({ min: 0, max: 200_000 }),
+    // The borders of the levels.
+    fc.integer({ min: 900, max: 1_100 }),
+    fc.integer({ min: 64_000, max: 66_000 }),
+    fc.integer({ min: 4_120_000, max: 4_200_000 }),
     fc.integer({ min: 0, max: 20_000_000 }),
     fc.double({ min: 0, max: 70_000, noNaN: true }),
   )
@@ -74,7 +78,7 @@ test('fires like a sorted list: at the due time, in order, never what was remove
     { weight: 3, arbitrary: fc.record({ do: fc.constant('advance' as const), n: delay }) },
   )
   fc.assert(
-    fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
+    fc.property(fc.array(action, { maxLength: 60, size: 'max' }), (actions) => {
       const clock = manualClock()
       const wheel = new Wheel(clock)
       const fired: string[] = []
@@ -105,7 +109,7 @@ test('fires like a sorted list: at the due time, in order, never what was remove
         assert.ok(clock.armed <= 1)
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 600 },
   )
 })
 
@@ -151,6 +155,20 @@ test('wakes about once per limit under steady load, not once per call', () => {
   }
   assert.ok(clock.arms <= 10, `${clock.arms} timers in 120 s`)
   wheel.close()
+})
+
+test('an entry nearly a turn of a level away does not hide a nearer one', () => {
+  const clock = manualClock()
+  const wheel = new Wheel(clock)
+  clock.at = 1_600
+  const at: number[] = []
+  for (const delay of [65_440, 3_200, 5]) {
+    const note = new Note(delay, [])
+    note.fire = () => at.push(clock.at - 1_600)
+    wheel.add(note, 1_600 + delay, 1_600)
+  }
+  clock.run(100_000)
+  assert.deepEqual(at, [5, 3_200, 65_440])
 })
 
 test('an entry may be removed, and others added, while entries fire', () => {
