@@ -133,12 +133,12 @@ function timeoutProblems(path: string, timeout: unknown): Problem[] {
 
 function ruleProblems(path: string, rules: unknown): Problem[] {
   if (rules === undefined) return []
-  if (!Array.isArray(rules)) return [{ path, message: 'is not a list', fix: "use [{ status: 409, then: 'ok' }]" }]
+  if (!Array.isArray(rules)) return [{ path, message: 'is not a list', fix: "use [{ status: 409, means: 'ok' }]" }]
   return rules.flatMap((rule: unknown, i) => {
     const at = `${path}[${i}]`
-    const problems = checkOptions(at, rule, ['status', 'header', 'body', 'then'])
+    const problems = checkOptions(at, rule, ['status', 'header', 'body', 'means'])
     if (typeof rule !== 'object' || rule === null) return problems
-    const { status, header, body, then } = rule as Readonly<Record<string, unknown>>
+    const { status, header, body, means } = rule as Readonly<Record<string, unknown>>
     const codesOf = [status ?? []].flat()
     if (status === undefined && header === undefined && body === undefined) {
       problems.push({ path: at, message: 'fits every answer', fix: 'add a status, a header or a body condition' })
@@ -158,10 +158,10 @@ function ruleProblems(path: string, rules: unknown): Problem[] {
       problems.push({ path: `${at}.body`, message: 'is not a function', fix: 'use (body) => true or false' })
     }
     const right =
-      typeof then === 'string' && (then in consequences || (then.startsWith('connection.') && then in codes))
+      typeof means === 'string' && (means in consequences || (means.startsWith('connection.') && means in codes))
     if (!right) {
       const fix = `use ${Object.keys(consequences).join(', ')} or a code such as connection.not_found`
-      problems.push({ path: `${at}.then`, message: 'is not a consequence', fix })
+      problems.push({ path: `${at}.means`, message: 'is not a consequence', fix })
     }
     return problems
   })

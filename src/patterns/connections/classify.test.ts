@@ -64,10 +64,10 @@ test('a conflict on a repetition under the same key means that the first is stil
 
 test('rules come before the table, in order, and see an error inside a 200', () => {
   const rules: Rule[] = [
-    { status: 404, then: 'ok' },
-    { status: [200, 201], body: (b) => (b as { error?: string }).error === 'busy', then: 'throttled' },
-    { header: { name: 'X-Error', value: 'yes' }, then: 'connection.forbidden' },
-    { body: (b) => (b as { error: { code: string } }).error.code === 'gone', then: 'connection.not_found' },
+    { status: 404, means: 'ok' },
+    { status: [200, 201], body: (b) => (b as { error?: string }).error === 'busy', means: 'throttled' },
+    { header: { name: 'X-Error', value: 'yes' }, means: 'connection.forbidden' },
+    { body: (b) => (b as { error: { code: string } }).error.code === 'gone', means: 'connection.not_found' },
   ]
   const run = (status: number, body: unknown, headers: Record<string, string> = {}): string | undefined =>
     classify({ status, headers, body: () => body }, asked, rules, 0)?.code

@@ -5,14 +5,14 @@ import { retryAfter } from './retry-after.ts'
 /**
  * A rule of one connection, asked before the common table and in the order written; the first that fits decides. All
  * conditions given must hold. `body` gets the parsed JSON (text when it is not JSON) and is how an error inside a 200 is
- * seen; one that throws does not fit. `then` is a consequence or a code of ours; `'ok'` makes an answer a success.
+ * seen; one that throws does not fit. `means` is a consequence or a code of ours; `'ok'` makes an answer a success.
  */
 export type Rule = {
   readonly status?: number | readonly number[]
   /** A field that is there, or that has this value (no matter the case of letters). */
   readonly header?: string | { readonly name: string; readonly value: string }
   readonly body?: (body: unknown) => boolean
-  readonly then: keyof typeof consequences | Extract<Code, `connection.${string}`>
+  readonly means: keyof typeof consequences | Extract<Code, `connection.${string}`>
 }
 
 /** Consequence → code. */
@@ -124,7 +124,7 @@ const table: Readonly<Record<number, Code | 'gateway'>> = {
 function byRule(answer: Answer, rules: readonly Rule[]): Code | undefined | 'no rule' {
   const rule = rules.find((r) => fits(r, answer))
   if (!rule) return 'no rule'
-  return rule.then in consequences ? consequences[rule.then as keyof typeof consequences] : (rule.then as Code)
+  return rule.means in consequences ? consequences[rule.means as keyof typeof consequences] : (rule.means as Code)
 }
 
 function fits(rule: Rule, answer: Answer): boolean {

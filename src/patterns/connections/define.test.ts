@@ -140,7 +140,7 @@ test('reports everything wrong at once, each with its path and a fix', () => {
     breaker: { failures: 0 },
     bulkhead: { concurrent: 0 },
     limit: ['50/s', 'many'],
-    rules: [{ then: 'ok' }, { status: 99, then: 'later' }],
+    rules: [{ means: 'ok' }, { status: 99, means: 'later' }],
     maxBytes: 0,
     tls: { pins: ['abc'] },
     retires: 3,
@@ -181,7 +181,7 @@ test('reports everything wrong at once, each with its path and a fix', () => {
     '.limit[1]',
     '.rules[0]',
     '.rules[1].status',
-    '.rules[1].then',
+    '.rules[1].means',
     '.maxBytes',
     '.tls.pins',
     '.retires',
@@ -218,7 +218,7 @@ test('asks for encryption except on this machine, and for a bare address', () =>
         baseUrl,
         ...(insecure ? { insecure } : {}),
         operations: { a: { http: 'GET /' } },
-      } as never) as unknown as ConnectionDefinition,
+      } as never),
     )[0]?.message
   for (const fine of [
     'https://api.test',
@@ -243,10 +243,6 @@ test('asks for encryption except on this machine, and for a bare address', () =>
 
 test('a definition without operations, or with nothing at all, is reported and does not throw', () => {
   for (const options of [{ baseUrl: 'https://a.test', operations: {} }, { baseUrl: 'https://a.test' }, {}]) {
-    assert.ok(
-      checkConnection(connection('c', options as never) as unknown as ConnectionDefinition).some((p) =>
-        p.path.endsWith('.operations'),
-      ),
-    )
+    assert.ok(checkConnection(connection('c', options as never)).some((p) => p.path.endsWith('.operations')))
   }
 })

@@ -35,6 +35,7 @@ function isBinary(text: string): boolean {
  * quote. A string with escapes is decoded before secrets are looked for in it, since `\u0073ecret` is the same text.
  */
 export function maskJson(text: string, redact: Redactor): string {
+  const known = namesOf(redact)
   let out = ''
   let from = 0
   for (let at = text.indexOf('"'); at >= 0; at = text.indexOf('"', from)) {
@@ -48,7 +49,7 @@ export function maskJson(text: string, redact: Redactor): string {
       continue
     }
     out += token
-    if (!isSensitive(token.includes('\\') ? (decoded(token) ?? token) : token.slice(1, -1), redact)) continue
+    if (!isSensitive(token.includes('\\') ? (decoded(token) ?? token) : token.slice(1, -1), redact, known)) continue
     const value = skipSpace(text, next + 1)
     if (text.startsWith('null', value) || value >= text.length) continue
     out += `${text.slice(end, value)}"${mask}"`
@@ -75,18 +76,23 @@ export function maskForm(text: string, redact: Redactor): string {
 }
 
 const colon = 58
+
 const names = new WeakMap<Redactor, Map<string, boolean>>()
 
 /** Whether the redactor masks a field of this name. Answers are remembered, at most 4,096 of them. */
-export function isSensitive(name: string, redact: Redactor): boolean {
-  let known = names.get(redact)
-  if (!known || known.size > 4_096) names.set(redact, (known = new Map()))
+export function isSensitive(name: string, redact: Redactor, known = namesOf(redact)): boolean {
   let answer = known.get(name)
   if (answer === undefined) {
     const tried = redact.value({ [name]: 0 }) as Readonly<Record<string, unknown>>
     known.set(name, (answer = tried[name] === mask))
   }
   return answer
+}
+
+function namesOf(redact: Redactor): Map<string, boolean> {
+  let known = names.get(redact)
+  if (!known || known.size > 4_096) names.set(redact, (known = new Map()))
+  return known
 }
 
 function endOfString(text: string, from: number): number {

@@ -51,7 +51,7 @@ test('agrees with the redactor on every JSON value', () => {
 })
 
 test('finds a secret that is spelled with escapes', () => {
-  const spelled = `"${[...canary].map((c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"`
+  const spelled = `"${Array.from(canary, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"`
   assert.equal(shownBody(`{"note":${spelled}}`, 'application/json', 10, redact), '{"note":"[masked]"}')
 })
 

@@ -15,6 +15,21 @@ import { zoneToUtc } from './zone.ts'
 export type Tables = ReadonlyMap<string, ReadonlyMap<string, unknown>>
 export type Surroundings = { readonly tables: Tables; readonly phone: PhoneNormaliser | undefined }
 
+/**
+ * The options of an entry.
+ *
+ * - `source` path to read (`path.ts`); `target` path to write; `transform` one of seven, none copies the value
+ * - `value` instead of `source`: a constant
+ * - `required: true` a missing value rejects the record. Default false: what is missing is left out of the target
+ * - `default` what the target holds when the source is missing, written as it is
+ * - `null` what a null becomes: `keep` (null; the default), `reject` (the default of a required field), `omit`, `default`
+ * - `invalid` what becomes of a value that the transform refuses: `reject` (default), `omit`, `null`, `default`
+ * - `empty` what the empty text counts as: `keep` (a value; the default), `missing`, `null`
+ * - `sensitive: true` masks the value in rejects, as a sensitive name does; `note` is for people
+ * - string: `trim`; number: `integer`; date, datetime: `format` (`format.ts`; default ISO 8601); datetime: `zone` of times
+ *   without an offset, none by default; phone: `default_country` (`"+254"` or `KE`); lookup: `lookup_table`, and
+ *   `otherwise` for keys that the table lacks, which are refused by default
+ */
 const common = [
   'source',
   'target',

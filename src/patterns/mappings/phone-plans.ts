@@ -46,6 +46,9 @@ const plans = `
 975 BT - 00 7-8 -; 976 MN 0 001 8-10 -; 977 NP 0 00 8,10 11; 98 IR 0 00 6-7,10 4-5; 992 TJ + 810 9 -;
 993 TM 8 810 8 -; 994 AZ 0 00 9 -; 995 GE 0 00 9 -; 996 KG 0 00 9 10; 998 UZ - 00 9 -`
 
+/** After the code these digits choose a carrier or a line abroad: Korea, Israel, Luxembourg, North Korea, Brazil. */
+const carriers: Readonly<Record<string, string>> = { 82: '8', 972: '1', 352: '15', 850: '9', 55: '90' }
+
 export type PhonePlan = {
   /** `+254` */
   readonly prefix: string
@@ -55,6 +58,8 @@ export type PhonePlan = {
   /** Whether a leading zero may belong to the number itself. */
   readonly zero: boolean
   readonly idd: string
+  /** No subscriber's number begins with these digits; empty for most. */
+  readonly never: string
   /** Bit n is set when a national number may have n digits. */
   readonly lengths: number
   /** The same for services (toll-free, premium): not accepted, but what could be one is ambiguous. */
@@ -82,6 +87,7 @@ function read(): Book {
       trunk: trunk === '-' || trunk === '+' ? '' : trunk,
       zero: trunk === '+',
       idd: idd === '-' ? '' : idd,
+      never: carriers[code] ?? '',
       lengths: bits(lengths),
       others: others === '-' ? 0 : bits(others),
     }

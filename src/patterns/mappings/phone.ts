@@ -93,6 +93,7 @@ function national(digits: string, home: PhonePlan): string | undefined {
   if (!digits.startsWith(home.prefix.slice(1))) return number
   const rest = digits.slice(home.prefix.length - 1)
   if (number === undefined) return subscriber(rest, home)
+  if (home.trunk !== '' && rest.startsWith(home.trunk)) return undefined
   const other = subscriber(rest, home, home.lengths | home.others)
   return other === undefined || other === number ? number : undefined
 }
@@ -104,13 +105,10 @@ function subscriber(digits: string, plan: PhonePlan, lengths = plan.lengths): st
     // A trunk that begins with 0 is never part of the number. An 8 is in Russia alone, and a 1 is nowhere.
     if (trunk.charCodeAt(0) === 48 || !isLength(lengths, digits.length)) number = digits.slice(trunk.length)
     else if (prefix !== '+7') return undefined
-    // In Korea 08… after the trunk names a carrier.
-    if (prefix === '+82' && number.charCodeAt(0) === 56) return undefined
   }
   if (!isLength(lengths, number.length) || prefix.length + number.length > 16) return undefined
   if (number.charCodeAt(0) === 48 && !plan.zero) return undefined
-  // In Luxembourg 15… chooses a carrier.
-  if (prefix === '+352' && number.startsWith('15')) return undefined
+  if (plan.never !== '' && number.startsWith(plan.never)) return undefined
   // North America: neither area code nor exchange begins with 0 or 1.
   if (prefix === '+1' && (number.charCodeAt(0) < 50 || number.charCodeAt(3) < 50)) return undefined
   return prefix + number

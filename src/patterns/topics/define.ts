@@ -21,6 +21,7 @@ import { isSchema, type InputOf, type OutputOf, type Schema } from '#kernel/sche
 export type Topic<Input = never, Output = unknown> = TopicHandle<Input, Output> & {
   readonly schema?: Schema
   key?(data: Output): string | undefined
+  id?(data: Output): string | undefined
   readonly keep: Duration
   readonly partitions: number
   readonly dedupe: Duration
@@ -31,6 +32,7 @@ export type Topic<Input = never, Output = unknown> = TopicHandle<Input, Output> 
 export type AnyTopic = TopicHandle & {
   readonly schema?: Schema
   readonly key?: (data: never) => string | undefined
+  readonly id?: (data: never) => string | undefined
   readonly keep: Duration
   readonly partitions: number
   readonly dedupe: Duration
@@ -42,6 +44,8 @@ export type TopicOptions<S extends Schema> = {
   readonly schema?: S
   /** What keeps order, at most 512 characters. Absent or undefined: no order among messages, all can be handled at once. */
   readonly key?: (data: OutputOf<S>) => string | undefined
+  /** The fact's own id, at most 512 characters: publishing it again within `dedupe` is answered with the first position. Absent: each publish is a new fact. */
+  readonly id?: (data: OutputOf<S>) => string | undefined
   /** How long messages stay. Default 7 days, 1 h to 10 years; at least `dedupe`. Unfinished messages stay longer. */
   readonly keep?: Duration
   /** Default 16, 1 to 256: the most workers that can share a subscription. Fixed when the topic is first started. */
@@ -72,7 +76,7 @@ export function topic<S extends Schema = Schema<Json, Json>>(
   >
 }
 
-const options = ['kind', 'name', 'schema', 'key', 'keep', 'partitions', 'dedupe', 'compact']
+const options = ['kind', 'name', 'schema', 'key', 'id', 'keep', 'partitions', 'dedupe', 'compact']
 
 export function checkTopic(topic: AnyTopic): Problem[] {
   const path = `topic(${topic.name})`
@@ -83,6 +87,8 @@ export function checkTopic(topic: AnyTopic): Problem[] {
     wrong('schema', 'is not a Standard Schema', 'pass a schema of zod, arktype, valibot …')
   if (topic.key !== undefined && typeof topic.key !== 'function')
     wrong('key', 'is not a function', 'pass (data) => string')
+  if (topic.id !== undefined && typeof topic.id !== 'function')
+    wrong('id', 'is not a function', 'pass (data) => string')
   if (!Number.isInteger(topic.partitions) || topic.partitions < 1 || topic.partitions > 256)
     wrong('partitions', `is ${String(topic.partitions)}`, 'pass a whole number from 1 to 256')
   if (!isDuration(topic.keep) || milliseconds(topic.keep) < 3_600_000)

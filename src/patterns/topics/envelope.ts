@@ -14,8 +14,12 @@ export type Attributes = {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/** Nothing to say: all defaults. */
+export const none: Attributes = Object.freeze({})
+
 /** The attributes as stored: null when all have their defaults, which is the common case and costs nothing. */
 export function packAttributes(a: Attributes): string | null {
+  if (a === none) return null
   const text = JSON.stringify(a)
   return text === '{}' ? null : text
 }

@@ -11,41 +11,37 @@ import { packAttributes, type Attributes } from './envelope.ts'
 const longestId = 512
 const longestKey = 512
 
+/** What the engine adds to a publish: attributes, and the id that a repeated run of a handler must repeat. */
+export type Origin = { readonly attributes: Attributes; readonly id?: string }
+
 /**
  * A checked message, ready for the log: schema, key, id, JSON. Synchronous when the schema is, so that a thousand
- * publishes of one turn share one commit. Throws `schema.invalid`.
+ * publishes of one turn share one commit. The id: as given, else the topic's own, else the origin's, else a fresh one.
+ * Throws `schema.invalid`.
  */
 export function draft(
   topic: AnyTopic,
   data: unknown,
   options: PublishOptions,
-  attributes: Attributes,
+  origin: Origin,
   ids: Ids,
 ): Draft | Promise<Draft> {
-  if (topic.schema === undefined) return finish(topic, data, options, attributes, ids)
+  if (topic.schema === undefined) return finish(topic, data, options, origin, ids)
   const parsed = parse(topic.schema, data)
-  if (parsed instanceof Promise) return parsed.then((value) => finish(topic, value, options, attributes, ids))
-  return finish(topic, parsed, options, attributes, ids)
+  if (parsed instanceof Promise) return parsed.then((value) => finish(topic, value, options, origin, ids))
+  return finish(topic, parsed, options, origin, ids)
 }
 
-function finish(topic: AnyTopic, data: unknown, options: PublishOptions, attributes: Attributes, ids: Ids): Draft {
+function finish(topic: AnyTopic, data: unknown, options: PublishOptions, origin: Origin, ids: Ids): Draft {
   const key = options.key ?? topic.key?.(data as never) ?? null
   const body = JSON.stringify(data) as string | undefined
-  if (body === undefined)
+  if (body === undefined) {
     throw fault('schema.invalid', { message: 'the data is not JSON: undefined, a function or a symbol' })
-  if (key !== null && (typeof key !== 'string' || key.length === 0 || key.length > longestKey)) {
-    throw fault('schema.invalid', {
-      message: `the key must be text of 1 to ${longestKey} characters`,
-      detail: { topic: topic.name },
-    })
   }
-  const { id } = options
-  if (id !== undefined && (typeof id !== 'string' || id.length === 0 || id.length > longestId)) {
-    throw fault('schema.invalid', {
-      message: `the id must be text of 1 to ${longestId} characters`,
-      detail: { topic: topic.name },
-    })
-  }
+  if (key !== null) check(topic, 'key', key, longestKey)
+  const id = options.id ?? topic.id?.(data as never) ?? origin.id
+  if (id !== undefined) check(topic, 'id', id, longestId)
+  const { attributes } = origin
   const meta = options.correlation === undefined ? attributes : { ...attributes, correlationid: options.correlation }
   return {
     id: id ?? ids.next(),
@@ -54,4 +50,12 @@ function finish(topic: AnyTopic, data: unknown, options: PublishOptions, attribu
     body,
     dedupe: id === undefined ? 0 : milliseconds(topic.dedupe),
   }
+}
+
+function check(topic: AnyTopic, what: string, value: unknown, longest: number): void {
+  if (typeof value === 'string' && value.length > 0 && value.length <= longest) return
+  throw fault('schema.invalid', {
+    message: `the ${what} must be text of 1 to ${longest} characters`,
+    detail: { topic: topic.name },
+  })
 }
