@@ -27,12 +27,19 @@ type World = {
   readonly handled: (n: number) => Promise<void>
   readonly sent: Map<number, number>
   readonly latencies: number[]
+  /** Resolves when the messages that were there before are handled. */
+  readonly preloaded: Promise<void>
 }
 
-async function world(folder: string, work: boolean): Promise<World & AsyncDisposable> {
+async function world(
+  folder: string,
+  work: boolean,
+  first = Number.POSITIVE_INFINITY,
+): Promise<World & AsyncDisposable> {
   let done = 0
-  let target = Number.POSITIVE_INFINITY
+  let target = first
   let reached: () => void = () => {}
+  const preloaded = new Promise<void>((resolve) => (reached = resolve))
   const sent = new Map<number, number>()
   const latencies: number[] = []
   const events = topic<never>('events', { key: (e: Event) => e.key, id: (e: Event) => e.id } as never)
@@ -55,6 +62,7 @@ async function world(folder: string, work: boolean): Promise<World & AsyncDispos
     app,
     sent,
     latencies,
+    preloaded,
     handled: (n) => {
       done = 0
       target = n
@@ -137,8 +145,8 @@ async function consume(folder: string): Promise<Record<string, number>> {
     for (let i = 0; i < 300; i++) await w.app.publishMany(events(w.app), Array.from({ length: 1000 }, event) as never[])
   }
   const begun = performance.now()
-  await using w = await world(folder, true)
-  await w.handled(300_000)
+  await using w = await world(folder, true, 300_000)
+  await w.preloaded
   const process = 300_000 / ((performance.now() - begun) / 1000)
   const through = await measure(300_000, async () => {
     const all = w.handled(300_000)
