@@ -1,8 +1,10 @@
-import { fork } from 'node:child_process'
+import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
 import { medians } from './measure.ts'
 
 export const about = [
@@ -15,10 +17,15 @@ async function once1<T>(child: ReturnType<typeof fork>): Promise<T> {
 }
 
 export async function run(): Promise<Record<string, number>> {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  execFileSync(process.execPath, ['tools/build.ts'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
   const rounds = []
   for (let i = 0; i < 3; i++) {
     const folder = mkdtempSync(join(tmpdir(), 'fairlead-bench-'))
-    const child = fork(new URL('./footprint-app.ts', import.meta.url), [join(folder, 'fairlead.db')])
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(join(root, 'dist'), join(folder, 'node_modules', 'fairlead'))
+    copyFileSync(new URL('./footprint-app.mjs', import.meta.url), join(folder, 'app.mjs'))
+    const child = fork(join(folder, 'app.mjs'), [join(folder, 'fairlead.db')], { execArgv: [] })
     const { ready } = await once1<{ ready: number }>(child)
     await new Promise((resolve) => setTimeout(resolve, 3_000))
     child.send('pss')

@@ -15,7 +15,7 @@ import { subscriptionRunner } from '#patterns/topics/run.ts'
 import { collectWithDocuments, configFault, type Definitions, type Use } from './collect.ts'
 import { RunContext } from './context.ts'
 import { HealthMonitor, type Health } from './health.ts'
-import { httpClient } from './http/client.ts'
+import { lazyClient } from './http/lazy-client.ts'
 import type { Trust } from './http/client-socket.ts'
 import { serve } from './http/fetch.ts'
 import { listen, type Listening } from './http/server.ts'
@@ -86,7 +86,7 @@ export async function fairlead(options: Options, world: World = {}): Promise<App
   const wrong = [...checkOptions('fairlead', options, known), ...problems]
   if (wrong.length > 0) throw configFault(wrong)
   const trust = (pool: string): Trust | undefined => definitions.connections.get(pool)?.options.tls
-  const client = world.http === undefined ? httpClient({ clock: world.clock ?? systemClock, trust }) : undefined
+  const client = world.http === undefined ? lazyClient({ clock: world.clock ?? systemClock, trust }) : undefined
   const system = systemRuntime({
     http: world.http ?? client!,
     log: options.log ?? jsonLog(),

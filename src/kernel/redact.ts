@@ -15,6 +15,8 @@ const named =
 const camel = /([a-z0-9])([A-Z])/g
 const card = /\b(?:\d[ -]?){12,18}\d\b/g
 export const mask = '[masked]'
+/** Characters of a text that are kept. */
+const shown = 16_384
 
 /** Whether a field of this name is masked whole: `authorization`, `x-api-key`, `clientSecret`, `refresh_token`, `cvc` … */
 export function isSensitiveName(name: string): boolean {
@@ -25,9 +27,11 @@ export function redactor(options: { readonly fields?: readonly string[] } = {}):
   const extra = new Set((options.fields ?? []).map((f) => f.toLowerCase()))
   const secrets = new Set<string>()
   const text = (input: string): string => {
-    let out = input.length > 16_384 ? `${input.slice(0, 16_384)}… (${input.length} characters)` : input
+    // Masked first, cut afterwards: a secret that stands across the cut must not show its first half.
+    let out = input.length > 4 * shown ? input.slice(0, 4 * shown) : input
     for (const s of secrets) if (out.includes(s)) out = out.replaceAll(s, mask)
-    return out.replace(card, (digits) => (luhn(digits) ? mask : digits))
+    out = out.replace(card, (digits) => (luhn(digits) ? mask : digits))
+    return input.length > shown ? `${out.slice(0, shown)}… (${input.length} characters)` : out
   }
   const value = (input: unknown, depth: number): unknown => {
     if (typeof input === 'string') return text(input)

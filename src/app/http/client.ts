@@ -132,7 +132,7 @@ class Pool {
       opened: undefined,
       socket: undefined,
       client: new Client(this.#origin, {
-        pipelining: 2,
+        pipelining: 1,
         allowH2: false,
         keepAliveTimeout: 4_000,
         maxRequestsPerClient: 10_000,
