@@ -27,7 +27,9 @@ function pss() {
   return Number(kib) / 1024
 }
 
-process.on('message', async (m) => {
+process.on('message', (m) => void answer(m))
+
+async function answer(m) {
   if (m === 'pss') process.send({ pss: pss() })
   if (typeof m === 'number') {
     const target = handled + m
@@ -41,4 +43,4 @@ process.on('message', async (m) => {
     process.send({ pss: pss() })
   }
   if (m === 'exit') process.exit()
-})
+}

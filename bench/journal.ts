@@ -22,6 +22,8 @@ function event(): Event {
   return { id: `evt_${Math.imul(n, 2654435761).toString(36)}${n}`, key: `k${n % 1000}`, text, n }
 }
 
+const events = topic<Event>('events', { key: (e) => e.key, id: (e) => e.id })
+
 type World = {
   readonly app: App
   readonly handled: (n: number) => Promise<void>
@@ -42,11 +44,10 @@ async function world(
   const preloaded = new Promise<void>((resolve) => (reached = resolve))
   const sent = new Map<number, number>()
   const latencies: number[] = []
-  const events = topic<never>('events', { key: (e: Event) => e.key, id: (e: Event) => e.id } as never)
   const reader = subscription('reader', {
     to: events,
     concurrency: 100,
-    handle(e: Event) {
+    handle(e) {
       const at = sent.get(e.n)
       if (at !== undefined) {
         latencies.push(performance.now() - at)
@@ -57,7 +58,6 @@ async function world(
     },
   })
   const app = await fairlead({ store: sqlite(join(folder, 'fairlead.db')), use: [events, reader], work })
-  topics.set(app, events)
   return {
     app,
     sent,
@@ -70,11 +70,6 @@ async function world(
     },
     [Symbol.asyncDispose]: () => app[Symbol.asyncDispose](),
   }
-}
-
-const topics = new WeakMap<App, object>()
-function events(app: App): never {
-  return topics.get(app) as never
 }
 
 async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
@@ -119,9 +114,8 @@ function limits(folder: string): Record<string, number> {
 
 async function enqueue(folder: string): Promise<Record<string, number>> {
   await using w = await world(folder, false)
-  const to = events(w.app)
   const batches = async (n: number): Promise<void> => {
-    for (let i = 0; i < n; i++) await w.app.publishMany(to, Array.from({ length: 1000 }, event) as never[])
+    for (let i = 0; i < n; i++) await w.app.publishMany(events, Array.from({ length: 1000 }, event))
   }
   // The WAL grows to its length once; afterwards it is written in place, which is what a running process sees.
   await batches(100)
@@ -129,12 +123,12 @@ async function enqueue(folder: string): Promise<Record<string, number>> {
   const lanes = await measure(100_000, async () => {
     let left = 100_000
     const lane = async (): Promise<void> => {
-      while (left-- > 0) await w.app.publish(to, event() as never)
+      while (left-- > 0) await w.app.publish(events, event())
     }
     await Promise.all(Array.from({ length: 64 }, lane))
   })
   const one = await measure(2_000, async () => {
-    for (let i = 0; i < 2_000; i++) await w.app.publish(to, event() as never)
+    for (let i = 0; i < 2_000; i++) await w.app.publish(events, event())
   })
   return { enqueue_1000: many.perSecond, enqueue_64: lanes.perSecond, enqueue_1: one.perSecond }
 }
@@ -142,7 +136,7 @@ async function enqueue(folder: string): Promise<Record<string, number>> {
 async function consume(folder: string): Promise<Record<string, number>> {
   {
     await using w = await world(folder, false)
-    for (let i = 0; i < 300; i++) await w.app.publishMany(events(w.app), Array.from({ length: 1000 }, event) as never[])
+    for (let i = 0; i < 300; i++) await w.app.publishMany(events, Array.from({ length: 1000 }, event))
   }
   const begun = performance.now()
   await using w = await world(folder, true, 300_000)
@@ -150,7 +144,7 @@ async function consume(folder: string): Promise<Record<string, number>> {
   const process = 300_000 / ((performance.now() - begun) / 1000)
   const through = await measure(300_000, async () => {
     const all = w.handled(300_000)
-    for (let i = 0; i < 300; i++) await w.app.publishMany(events(w.app), Array.from({ length: 1000 }, event) as never[])
+    for (let i = 0; i < 300; i++) await w.app.publishMany(events, Array.from({ length: 1000 }, event))
     await all
   })
   return { process, through: through.perSecond, cpu_us: through.cpuMicros }
@@ -169,7 +163,7 @@ async function latency(w: World, rate: number, seconds: number): Promise<number[
       while (next < total && begun + (next * 1000) / rate <= now) {
         const e = event()
         w.sent.set(e.n, begun + (next * 1000) / rate)
-        void w.app.publish(events(w.app), e as never)
+        void w.app.publish(events, e)
         next++
       }
       if (next < total) setImmediate(tick)

@@ -43,11 +43,3 @@ export function isDuration(value: unknown): value is Duration {
     return false
   }
 }
-
-/** The shortest exact spelling: 90000 → `'90s'`, 3600000 → `'1h'`. Inverse of `milliseconds` for whole numbers. */
-export function duration(ms: number): Duration {
-  for (const unit of ['d', 'h', 'm', 's'] as const) {
-    if (ms !== 0 && ms % units[unit] === 0) return `${ms / units[unit]}${unit}`
-  }
-  return `${ms}ms`
-}

@@ -74,7 +74,8 @@ export class OneCall {
       const ready = rendered instanceof Promise ? await rendered : rendered
       this.#refuseWhileOpen()
       const { signal } = this.#options
-      const options = { deadline: this.#deadline, classify: this.#ready.judge, ...(signal ? { signal } : {}) }
+      const bounds = { deadline: this.#deadline, classify: this.#ready.judge }
+      const options = signal ? { ...bounds, signal } : bounds
       let output: unknown
       try {
         output = await shared.pipeline.run((attempt) => this.#attempt(attempt, ready), options)

@@ -27,7 +27,10 @@ export type ConnectionOptions = {
   readonly auth?: Auth
   /** Sent with every operation. Names and values in the clear: a secret belongs into `auth`. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Whole call, retries and waits included: 30 s. `connect` 3 s and `firstByte` 10 s hold for each attempt. */
+  /**
+   * Whole call, retries and waits included: 30 s. For each attempt `connect` 3 s and `firstByte` 10 s, or the total where that is
+   * longer than 30 s.
+   */
   readonly timeout?: Duration | Timeouts
   /** Default 4 retries from 1 s, doubling to 60 s, jitter +0–25 %, at most 10 % of the calls of 10 s. `false`: never. */
   readonly retry?: RetryOptions | RetrySchedule | false

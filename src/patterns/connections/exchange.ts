@@ -6,7 +6,7 @@ import { classify, type Asked } from './classify.ts'
 import { decodeLoosely } from './decode.ts'
 import type { Ready, Rendered } from './operation.ts'
 import { rateLimitOf } from './rate-limit.ts'
-import type { CallAttempt } from './record.ts'
+import type { Tried } from './record.ts'
 import type { Shared } from './run.ts'
 
 /** What is to be sent, and why: the call itself, or the read that verifies it. */
@@ -19,7 +19,7 @@ export type Trail = {
   readonly key: string | undefined
   /** A handling that did not finish may have sent the same before. */
   readonly before: boolean
-  readonly attempts: CallAttempt[]
+  readonly attempts: Tried[]
   sent:
     | {
         readonly ready: Ready
@@ -55,18 +55,22 @@ export function wired(
   }
   shared.counters.attempts++
   const { connect, firstByte } = ready.timeouts
-  return {
+  const { origin, name: pool, maxBytes } = shared
+  const wire: Writable<HttpRequest> = {
     method: ready.method,
-    origin: shared.origin,
+    origin,
     path,
     headers,
-    pool: shared.name,
+    pool,
     timeouts: { connect, firstByte, total },
-    maxBytes: shared.maxBytes,
-    ...(body === undefined ? {} : { body }),
-    ...(signal ? { signal } : {}),
+    maxBytes,
   }
+  if (body !== undefined) wire.body = body
+  if (signal !== undefined) wire.signal = signal
+  return wire
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** Takes note of an answer: the fault that it means, or undefined. */
 export function answered(
@@ -84,7 +88,7 @@ export function answered(
   }
   const { status, phases } = response
   const failure = judged(shared, response, request, trail)
-  tried(trail, request, from, phases.total, failure ? { status, phases, code: failure.code } : { status, phases })
+  tried(trail, request, from, phases.total, status, failure?.code, phases)
   return failure
 }
 
@@ -93,7 +97,7 @@ export function unanswered(shared: Shared, trail: Trail, request: Request, from:
   const failure = transport(toFault(error, 'bug'), request, trail)
   const phases = failure.detail['phases'] as Phases | undefined
   const ms = phases?.total ?? shared.deps.runtime.clock.mono() - from
-  tried(trail, request, from, ms, { code: failure.code, ...(phases ? { phases } : {}) })
+  tried(trail, request, from, ms, undefined, failure.code, phases)
   return failure
 }
 
@@ -115,7 +119,7 @@ function asked({ ready, verifying }: Request, trail: Trail): Asked {
     method: ready.method,
     natural: ready.natural,
     keyed: ready.keyed,
-    repeated: !verifying && (trail.before || trail.attempts.some((a) => a.purpose === undefined)),
+    repeated: !verifying && (trail.before || trail.attempts.some((a) => !a.verifying)),
   }
 }
 
@@ -144,10 +148,11 @@ function tried(
   request: Request,
   from: number,
   ms: number,
-  outcome: Pick<CallAttempt, 'status' | 'code' | 'phases'>,
+  status: number | undefined,
+  code: string | undefined,
+  phases: Phases | undefined,
 ): void {
-  const at = from - trail.started
-  trail.attempts.push(request.verifying ? { at, ms, ...outcome, purpose: 'verify' } : { at, ms, ...outcome })
+  trail.attempts.push({ at: from - trail.started, ms, status, code, verifying: request.verifying, phases })
 }
 
 function withCredential(path: string, credential: Credential): string {

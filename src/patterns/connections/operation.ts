@@ -97,11 +97,13 @@ function renderer(template: Template, spec: OperationSpec, base: string): Ready[
     if (!isRecord(input) || (plain && !inQuery && step?.fields === undefined)) return whole(input)
     const path = base + expandPath(template, input)
     const fields = step?.fields
-    if (inQuery)
+    if (inQuery) {
+      const rest = without(input, params)
       return {
-        path: withQuery(path, template.query, queryString({ ...without(input, params), ...fields })),
+        path: withQuery(path, template.query, queryString(fields ? { ...rest, ...fields } : rest)),
         body: undefined,
       }
+    }
     const asked: Record<string, unknown> = {}
     for (const name of queryNames) if (Object.hasOwn(input, name)) asked[name] = input[name]
     const rest = { ...without(input, taken), ...fields }

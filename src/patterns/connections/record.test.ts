@@ -135,7 +135,9 @@ const wire: Wire = {
   path: `/charges/ch_1?key=${canary}&order=o1`,
   status: 201,
   outcome: 'ok',
-  attempts: [{ at: 0.1234, ms: 7, status: 201, phases: { connect: 1.2345678, total: 7 } }],
+  attempts: [
+    { at: 0.1234, ms: 7, status: 201, code: undefined, verifying: false, phases: { connect: 1.2345678, total: 7 } },
+  ],
   ms: 8,
   key: 'k-1',
   correlation: 'c-1',

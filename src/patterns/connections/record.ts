@@ -39,6 +39,16 @@ export type CallAttempt = {
   readonly phases?: Phases
 }
 
+/** An attempt as it is noted while the call is under way: one shape, whatever came of it. */
+export type Tried = {
+  readonly at: number
+  readonly ms: number
+  readonly status: number | undefined
+  readonly code: string | undefined
+  readonly verifying: boolean
+  readonly phases: Phases | undefined
+}
+
 export type CallSide = { readonly headers: Readonly<Record<string, string>>; readonly body?: string }
 
 export type Body = string | Uint8Array | undefined
@@ -53,7 +63,7 @@ export type Wire = {
   readonly path: string
   readonly status: number | undefined
   readonly outcome: string
-  readonly attempts: readonly CallAttempt[]
+  readonly attempts: readonly Tried[]
   readonly ms: number
   readonly key: string | undefined
   readonly correlation: string | undefined
@@ -149,9 +159,16 @@ function side(headers: Readonly<Record<string, string>>, body: Body, w: Wire): C
   return { headers: shown, body: shownBody(body, headers['content-type'] ?? '', size, w.redact) }
 }
 
-function rounded(a: CallAttempt): CallAttempt {
+function rounded(a: Tried): CallAttempt {
   const phases = a.phases && (Object.fromEntries(Object.entries(a.phases).map(([k, v]) => [k, round(v)])) as Phases)
-  return { ...a, at: round(a.at), ms: round(a.ms), ...(phases ? { phases } : {}) }
+  return {
+    at: round(a.at),
+    ms: round(a.ms),
+    ...(a.status === undefined ? {} : { status: a.status }),
+    ...(a.code === undefined ? {} : { code: a.code }),
+    ...(a.verifying ? { purpose: 'verify' } : {}),
+    ...(phases ? { phases } : {}),
+  }
 }
 
 /** To the microsecond. */

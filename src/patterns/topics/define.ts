@@ -61,10 +61,12 @@ export type TopicOptions<S extends Schema> = {
  *
  * Limits: 1 MiB a message inline (`journal.too_large`), 2,000 topics of 16 partitions a store.
  *
+ * Without a schema the data is any JSON, or what you say it is: `topic<Order>('orders')`.
+ *
  * @example
  * export const orderPlaced = topic('orders.placed', { schema: Order, key: (o) => o.customer, keep: '30d' })
  */
-export function topic<S extends Schema = Schema<Json, Json>>(
+export function topic<T = Json, S extends Schema = Schema<T, T>>(
   name: string,
   options: TopicOptions<S> = {},
 ): Topic<InputOf<S>, OutputOf<S>> {
