@@ -183,20 +183,17 @@ async function start(
   }
   const verbs = new Verbs(runtime, journal, topics, connections)
   const health = new HealthMonitor(runtime.clock, journal)
-  const counts = new Map<string, Map<string, number>>()
-  const count = (webhook: string, outcome: string): void => {
-    const of = counts.get(webhook) ?? new Map<string, number>()
-    counts.set(webhook, of.set(outcome, (of.get(outcome) ?? 0) + 1))
-  }
+  const counts: Counts = new Map()
+  const requests: Counts = new Map()
   const webhookDoors = [...webhooks.values()].map((w) =>
-    inboxDoor(w, runtime, journal, (outcome) => count(w.name, outcome)),
+    inboxDoor(w, runtime, journal, (outcome) => count(counts, w.name, outcome)),
   )
   const doors = [...webhookDoors, ...healthDoors(health)]
   const http = {
     clock: runtime.clock,
     log: runtime.log,
     redact: runtime.redact,
-    count: (door: string, status: number, code: string) => count(door || 'http', code || String(status)),
+    count: (door: string, status: number, code: string) => count(requests, door || 'http', code || String(status)),
   }
   const listening = new Set<Listening>()
   const fetch = serve(doors, http)
@@ -236,12 +233,20 @@ async function start(
       return { url: server.url, port: server.port }
     },
     health: () => health.read(),
-    operations: operations({ runtime, journal, definitions, connections, counts, health }),
+    operations: operations({ runtime, journal, definitions, connections, counts, requests, health }),
     definitions,
     run: ({ signal } = {}) => runUntil(signal, () => app[Symbol.asyncDispose]()),
     [Symbol.asyncDispose]: (): Promise<void> => (disposed ??= dispose()),
   }
   return app
+}
+
+/** What → outcome → how often. */
+type Counts = Map<string, Map<string, number>>
+
+function count(counts: Counts, what: string, outcome: string): void {
+  const of = counts.get(what) ?? new Map<string, number>()
+  counts.set(what, of.set(outcome, (of.get(outcome) ?? 0) + 1))
 }
 
 function healthDoors(health: HealthMonitor): Door[] {

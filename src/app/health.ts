@@ -1,4 +1,5 @@
 import type { Cancel, Clock } from '#kernel/clock.ts'
+import { toFault } from '#kernel/fault.ts'
 import type { Journal } from '#journal/journal.ts'
 
 /** How often the loops are looked at. */
@@ -27,7 +28,6 @@ export class HealthMonitor {
   #due = 0
   #lateness = 0
   #cancel: Cancel | undefined
-  #storeTrouble: string | undefined
   draining = false
 
   constructor(clock: Clock, journal: Journal) {
@@ -44,11 +44,6 @@ export class HealthMonitor {
     })
   }
 
-  /** Tells of the store: a fault that refused a write, or undefined when one went through. */
-  store(trouble: string | undefined): void {
-    this.#storeTrouble = trouble
-  }
-
   read(): Health {
     // Asked in the same turn in which a block ends, the timer has not fired yet: count what is overdue too.
     const overdue = this.#cancel === undefined ? 0 : Math.max(0, this.#clock.mono() - this.#due)
@@ -57,7 +52,8 @@ export class HealthMonitor {
     if (lateness > stalled) reasons.push(`the event loop was blocked for ${lateness} ms`)
     const live = reasons.length === 0
     if (this.draining) reasons.push('draining')
-    if (this.#storeTrouble !== undefined) reasons.push(`the store refuses writes: ${this.#storeTrouble}`)
+    const { trouble } = this.#journal.commit
+    if (trouble !== undefined) reasons.push(`the store refuses writes: ${toFault(trouble, 'store.broken').code}`)
     for (const [name, p] of this.#progress) {
       if (this.#clock.mono() - p.at > idle)
         reasons.push(

@@ -33,6 +33,8 @@ export class GroupCommit {
   #idle: (() => void)[] = []
   /** For measuring: commits so far, and units in them. */
   readonly counts = { commits: 0, units: 0 }
+  /** Why the store refused the last commit; undefined when it took it. */
+  trouble: unknown
 
   constructor(store: Store, clock: Clock) {
     this.#store = store
@@ -99,8 +101,10 @@ export class GroupCommit {
     this.#schedule()
     try {
       const outcomes = await committed
+      this.trouble = undefined
       batch.forEach((w, i) => settle(w, outcomes[i]!))
     } catch (e) {
+      this.trouble = e
       for (const w of batch) w.reject(e)
     }
     this.#flying--

@@ -39,8 +39,9 @@ export class Cursor {
     return this.#window.low
   }
 
-  has(offset: number): boolean {
-    return this.#window.has(offset)
+  /** Offsets from here on may not be read ahead yet. */
+  get end(): number {
+    return this.#window.end
   }
 
   isDone(offset: number): boolean {

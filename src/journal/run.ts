@@ -1,4 +1,4 @@
-import type { Store, Stored, StoreTransaction, Unit, WriteResult, Write } from '#adapters/stores/port.ts'
+import type { Outcome, Store, Stored, StoreTransaction, Unit, Write } from '#adapters/stores/port.ts'
 import { fault, type Fault } from '#kernel/fault.ts'
 import type { Topic } from './log.ts'
 import type { Partition } from './partition.ts'
@@ -59,8 +59,14 @@ export class Run {
 
   get signal(): AbortSignal {
     this.#abort ??= new AbortController()
-    if (this.over) this.#abort.abort(this.#reason ?? fault('cancelled'))
+    if (this.over || this.#reason) this.#abort.abort(this.#reason ?? fault('cancelled'))
     return this.#abort.signal
+  }
+
+  /** Tells the handler that its work is in vain; the run goes on until the handler ends or its time has passed. */
+  abort(reason: Fault): void {
+    this.#reason ??= reason
+    this.#abort?.abort(this.#reason)
   }
 
   /** The transaction of this run, opened at first use. */
@@ -80,11 +86,17 @@ export class Run {
     this.#writes.push(write)
   }
 
-  /** Commits the transaction together with `unit`. Undefined when a guard refused: everything was rolled back. */
-  async commit(unit: Unit): Promise<readonly WriteResult[] | undefined> {
+  /** When the earliest delayed message that the run has published is due. */
+  get delayed(): number | undefined {
+    const due = this.#writes.filter((w) => w.write === 'delay').map((w) => w.due)
+    return due.length === 0 ? undefined : Math.min(...due)
+  }
+
+  /** Commits the transaction together with `unit`. When a guard refused, everything was rolled back. */
+  async commit(unit: Unit): Promise<Outcome> {
     const transaction = await this.#transaction!
     const [outcome] = await transaction.commit([{ ...unit, writes: [...unit.writes, ...this.#writes] }])
-    return outcome?.ok ? outcome.results : undefined
+    return outcome!
   }
 
   async rollback(): Promise<void> {
@@ -95,9 +107,7 @@ export class Run {
   /** It ended, or (with a reason) the engine gives up on it: a late result is ignored. */
   end(reason?: Fault): void {
     this.over = true
-    if (reason === undefined) return
-    this.#reason = reason
-    this.#abort?.abort(reason)
+    if (reason !== undefined) this.abort(reason)
   }
 }
 
@@ -111,6 +121,10 @@ export class Runs {
     if (this.#last) this.#last.next = run
     else this.first = run
     this.#last = run
+  }
+
+  *[Symbol.iterator](): Iterator<Run> {
+    for (let run = this.first; run; run = run.next) yield run
   }
 
   remove(run: Run): void {

@@ -25,9 +25,9 @@ export class Window {
     return this.#low
   }
 
-  /** Whether an offset at `at` may be read ahead. */
-  has(at: number): boolean {
-    return at < this.#low + this.#size
+  /** Offsets from here on may not be read ahead yet. */
+  get end(): number {
+    return this.#low + this.#size
   }
 
   isDone(offset: number): boolean {
@@ -42,9 +42,18 @@ export class Window {
     while (this.#low < this.#high && this.#bits[this.#low & mask] === 1) this.#bits[this.#low++ & mask] = 0
   }
 
-  /** Offsets that retention or compaction took away will never be handed in: everything in [from, to) counts as done. */
+  /**
+   * Offsets that retention or compaction took away will never be handed in: everything in [from, to) counts as done.
+   * Millions at once where nothing below is unfinished; otherwise not beyond `end`.
+   */
   skip(from: number, to: number): void {
-    for (let o = Math.max(from, this.#low); o < to; o++) this.finish(o)
+    for (let o = Math.max(from, this.#low); o < to; o++) {
+      if (o === this.#low && o === this.#high) {
+        this.#low = this.#high = to
+        return
+      }
+      this.finish(o)
+    }
   }
 
   /** The mark and the bitmap above it (bit 0 = the mark itself; null: nothing above is done), as if `also` were done. */

@@ -14,6 +14,8 @@ export type OperationDeps = {
   readonly connections: ReadonlyMap<string, OpenConnection>
   /** webhook → outcome → how often. */
   readonly counts: ReadonlyMap<string, ReadonlyMap<string, number>>
+  /** door → outcome → how often. */
+  readonly requests: ReadonlyMap<string, ReadonlyMap<string, number>>
   readonly health: HealthMonitor
 }
 

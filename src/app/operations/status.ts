@@ -33,6 +33,8 @@ export type Status = {
   readonly subscriptions: readonly SubscriptionStatus[]
   readonly connections: readonly ConnectionState[]
   readonly webhooks: readonly WebhookStatus[]
+  /** Requests by door and outcome (status, or code of the problem); `http` for those that reached no door. */
+  readonly http: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** Call records that were dropped because more came than could be written. */
   readonly droppedCalls: number
 }
@@ -73,6 +75,7 @@ export async function status(deps: OperationDeps): Promise<Status> {
       path: w.path,
       counts: Object.fromEntries(deps.counts.get(w.name) ?? []),
     })),
+    http: Object.fromEntries([...deps.requests].map(([door, counts]) => [door, Object.fromEntries(counts)])),
     droppedCalls: journal.calls.dropped,
   }
 }
