@@ -6,12 +6,11 @@ export type Declare = (command: Command, terminal: Terminal) => Command
 
 export type ProjectOptions = { readonly config?: string; readonly json?: boolean }
 
+export const configHelp = 'config module or its folder (default: ./fairlead.config.*)'
+
 /** `--config` and `--json`, which every command about a project has, and its example. */
 export function aboutProject(command: Command, example: string): Command {
-  return withExample(
-    command.option('-c, --config <file>', 'config module or its folder (default: fairlead.config.ts, .js or .mjs here)'),
-    example,
-  ).addOption(json())
+  return withExample(command.option('-c, --config <file>', configHelp), example).addOption(json())
 }
 
 export function withExample(command: Command, example: string): Command {

@@ -32,7 +32,7 @@ export function exitCode(e: unknown): ExitCode {
 export function shownError(e: unknown): ShownError {
   const f = toFault(e, 'bug')
   const { detail, ...record } = redactor().value(faultRecord(f)) as FaultRecord
-  const { problems, path, fix, ...rest } = (detail ?? {}) as Readonly<Record<string, unknown>>
+  const { problems, path, fix, ...rest } = detail ?? {}
   const listed = problemsOf(problems)
   return {
     ...record,
@@ -49,7 +49,11 @@ export function shownError(e: unknown): ShownError {
  * Tells of a failure: on lines for people (`error: …`, code, path, fix), or as one JSON object on standard error.
  * FAIRLEAD_DEBUG=1 adds the stack, causes included, unmasked.
  */
-export function report(e: unknown, terminal: Terminal, options: { readonly json: boolean; readonly debug: boolean }): ExitCode {
+export function report(
+  e: unknown,
+  terminal: Terminal,
+  options: { readonly json: boolean; readonly debug: boolean },
+): ExitCode {
   const shown = shownError(e)
   if (options.json) terminal.err(jsonLine({ error: shown }))
   else for (const line of errorLines(shown, terminal)) terminal.err(line)
@@ -88,4 +92,3 @@ function problemsOf(value: unknown): readonly Problem[] {
     (p): p is Problem => typeof p === 'object' && p !== null && 'path' in p && 'message' in p && 'fix' in p,
   )
 }
-

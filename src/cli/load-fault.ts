@@ -10,7 +10,7 @@ export function loadFault(e: unknown, file: string): Fault {
   const error = e instanceof Error ? e : new Error(String(e))
   const place = placeOf(error) ?? file
   const reason = error.message.split('\n')[0]!
-  const fix = fixOf(error as NodeJS.ErrnoException)
+  const fix = fixOf(error)
   return fault('config.module', {
     message: `${place}: ${reason}`,
     detail: { path: file, ...(fix === undefined ? {} : { fix }) },
@@ -24,7 +24,9 @@ function placeOf(error: Error): string | undefined {
   const head = /^(?:file:\/\/)?(\/[^\n]*|[A-Za-z]:[^\n]*):(\d+)\n/.exec(stack)
   if (head) return `${decoded(head[1]!)}:${head[2]!}`
   if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return undefined
-  const frame = /\((file:\/\/[^\n)]*|\/[^\n)]*):(\d+):\d+\)|at (?:async )?(file:\/\/[^\n]*|\/[^\n]*):(\d+):\d+/.exec(stack)
+  const frame = /\((file:\/\/[^\n)]*|\/[^\n)]*):(\d+):\d+\)|at (?:async )?(file:\/\/[^\n]*|\/[^\n]*):(\d+):\d+/.exec(
+    stack,
+  )
   const [, inside, line, bare, bareLine] = frame ?? []
   const path = inside ?? bare
   return path === undefined ? undefined : `${decoded(path)}:${(line ?? bareLine)!}`

@@ -83,10 +83,11 @@ export async function loadProject(given: string | undefined): Promise<Project> {
 
 /** The config in a module's exports, and what is wrong with it: unknown or contradictory exports, `listen`. Pure. */
 export function readConfig(module: Readonly<Record<string, unknown>>): Pick<Project, 'config' | 'problems'> {
-  const { default: whole, ...named } = module
   // `module.exports` of a CommonJS file arrives under this name too, with each property beside it.
-  delete named['module.exports']
-  const other = Object.keys(named).filter((name) => (whole as Record<string, unknown> | undefined)?.[name] !== named[name])
+  const { default: whole, 'module.exports': _, ...named } = module
+  const other = Object.keys(named).filter(
+    (name) => (whole as Record<string, unknown> | undefined)?.[name] !== named[name],
+  )
   const problems: Problem[] = []
   if (whole !== undefined && (typeof whole !== 'object' || whole === null)) {
     problems.push({ path: 'config.default', message: 'is not an object', fix: 'export use, store and listen by name' })
@@ -94,7 +95,10 @@ export function readConfig(module: Readonly<Record<string, unknown>>): Pick<Proj
     const fix = 'export everything by name, or everything in the default export'
     problems.push({ path: 'config.default', message: `stands beside ${other.join(', ')}`, fix })
   }
-  const config = (typeof whole === 'object' && whole !== null ? { ...whole, ...named } : named) as Record<string, unknown>
+  const config = (typeof whole === 'object' && whole !== null ? { ...whole, ...named } : named) as Record<
+    string,
+    unknown
+  >
   problems.push(...checkOptions('config', config, known), ...listenProblems(config['listen']))
   if (!('use' in config)) {
     problems.push({ path: 'config.use', message: 'is missing', fix: 'export const use = [orders]' })
@@ -107,7 +111,11 @@ function listenProblems(listen: unknown): Problem[] {
   const problems = checkOptions('config.listen', listen, ['port', 'host'])
   const { port, host } = (typeof listen === 'object' && listen !== null ? listen : {}) as Partial<Listen>
   if (!Number.isInteger(port) || port! < 0 || port! > 65_535) {
-    problems.push({ path: 'config.listen.port', message: `is ${String(port)}`, fix: 'pass a whole number from 0 to 65535' })
+    problems.push({
+      path: 'config.listen.port',
+      message: `is ${String(port)}`,
+      fix: 'pass a whole number from 0 to 65535',
+    })
   }
   if (host !== undefined && typeof host !== 'string') {
     problems.push({ path: 'config.listen.host', message: 'is not a text', fix: "pass an address, e.g. '0.0.0.0'" })

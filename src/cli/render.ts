@@ -43,7 +43,9 @@ function escapeJson(text: string): string {
 }
 
 /** `name  value` lines, names padded to the longest; a value of several lines is indented below its name. */
-export function fields(entries: readonly (readonly [name: string, value: string | readonly string[] | undefined])[]): string[] {
+export function fields(
+  entries: readonly (readonly [name: string, value: string | readonly string[] | undefined])[],
+): string[] {
   const shown = entries.filter((e): e is readonly [string, string | readonly string[]] => e[1] !== undefined)
   const width = Math.max(0, ...shown.filter(([, v]) => typeof v === 'string').map(([name]) => name.length))
   return shown.flatMap(([name, value]) =>

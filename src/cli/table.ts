@@ -34,13 +34,24 @@ export function table(
       if (columns[i]!.align === 'right') return space + styled
       return i === columns.length - 1 ? styled : styled + space
     })
-    return cells.filter((_, i) => widths[i]! > 0).join(gap)
+    return cells
+      .filter((_, i) => widths[i]! > 0)
+      .join(gap)
+      .trimEnd()
   }
   const titles = line(
     columns.map((c) => c.title.toUpperCase()),
     columns.map(() => 'dim' as const),
   )
-  return [titles, ...texts.map((values, r) => line(values, columns.map((_, i) => styleOf(rows[r]![i]))))]
+  return [
+    titles,
+    ...texts.map((values, r) =>
+      line(
+        values,
+        columns.map((_, i) => styleOf(rows[r]![i])),
+      ),
+    ),
+  ]
 }
 
 /** Narrows column by column until the line fits: the widest gives first, none below its least. Pure. */

@@ -7,7 +7,10 @@ let found: string | undefined
 export function version(): string {
   for (let folder = import.meta.dirname; found === undefined; folder = dirname(folder)) {
     try {
-      const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name?: string; version?: string }
+      const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+        name?: string
+        version?: string
+      }
       if (manifest.name === 'fairlead') found = manifest.version
     } catch {
       // Not here: further up.

@@ -200,6 +200,16 @@ export const codes = {
     'The handler threw something that is not a Fault. It is retried within its bounds, then parked.',
   ),
   'subscription.result': row('bug', 500, 'handleBatch must return nothing, or one result per message it was given.'),
+  'subscription.undone': row(
+    'transient',
+    503,
+    'Another message of the batch failed, so what the batch had written through ctx.tx was rolled back. It is tried again.',
+  ),
+  'subscription.moved': row(
+    'config',
+    500,
+    'In this store the subscription reads another topic: its cursors and parked messages belong to that one. Give it a new name, or the old topic.',
+  ),
   'parked.state': row('invalid', 409, 'The parked message is not in a state that allows this.'),
 
   // connections

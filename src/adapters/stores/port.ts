@@ -60,8 +60,13 @@ export type Guard =
   | { readonly guard: 'lease'; readonly name: string; readonly epoch: number }
   /** The key has this version; 0: it is absent or expired at `now`. */
   | { readonly guard: 'key'; readonly name: string; readonly version: number; readonly now: number }
-  /** The parked message is in one of these states. */
-  | { readonly guard: 'parked'; readonly at: ParkedAt; readonly states: readonly ParkedState[] }
+  /** The parked message is in one of these states and, if one is given, still has this body: a person may have edited it. */
+  | {
+      readonly guard: 'parked'
+      readonly at: ParkedAt
+      readonly states: readonly ParkedState[]
+      readonly body?: string | Uint8Array
+    }
 
 export type Outcome =
   | { readonly ok: true; readonly results: readonly WriteResult[] }
@@ -265,8 +270,8 @@ export type Read =
       readonly now: number
       readonly limit: number
     }
-  /** The earliest due time among parked messages of the subscription, or null. */
-  | { readonly read: 'nextDue'; readonly subscription: number }
+  /** The earliest due time (later than `after`, if given) among parked messages of the subscription, or null. */
+  | { readonly read: 'nextDue'; readonly subscription: number; readonly after?: number }
   | { readonly read: 'parkedKeys'; readonly subscription: number; readonly partition: number }
   /** The first parked message of the key, or null. */
   | { readonly read: 'parkedFirst'; readonly subscription: number; readonly partition: number; readonly key: string }

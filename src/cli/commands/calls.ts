@@ -20,6 +20,9 @@ type Call = { readonly call: number } & CallRecord
 export const calls: Declare = (command, terminal) =>
   aboutProject(
     command
+      .description(
+        'Calls to other systems and what they answered, newest first, or one call whole. Masked when written.',
+      )
       .argument('[number]', 'one call whole: attempts, request, response', number)
       .option('--connection <name>', 'of this connection only')
       .option('--failed', 'only those that did not end well')
@@ -39,7 +42,9 @@ export const calls: Declare = (command, terminal) =>
     const found = await withApp(options.config, (app) => app.operations.calls(query))
     const [one] = found
     if (id !== undefined && one?.call !== id) {
-      throw fault('journal.missing', { message: `there is no call record ${id}: retention removed it, or it never existed` })
+      throw fault('journal.missing', {
+        message: `there is no call record ${id}: retention removed it, or it never existed`,
+      })
     }
     if (options.json) return terminal.out(jsonLine(id === undefined ? found : one))
     for (const line of id === undefined ? list(found, terminal) : whole(one as Call)) terminal.out(line)
@@ -91,8 +96,12 @@ function whole(c: Call): string[] {
 
 function attemptLine(a: CallRecord['attempts'][number]): string[] {
   const phases = Object.entries(a.phases ?? {}).map(([name, ms]) => `${name} ${ms}`)
-  const what = [a.purpose, a.status, a.code ?? (a.status === undefined ? undefined : 'ok')].filter((v) => v !== undefined)
-  return fields([[`at ${a.at} ms`, `${what.join(' ')}, took ${a.ms} ms${phases.length > 0 ? ` (${phases.join(', ')})` : ''}`]])
+  const what = [a.purpose, a.status, a.code ?? (a.status === undefined ? undefined : 'ok')].filter(
+    (v) => v !== undefined,
+  )
+  return fields([
+    [`at ${a.at} ms`, `${what.join(' ')}, took ${a.ms} ms${phases.length > 0 ? ` (${phases.join(', ')})` : ''}`],
+  ])
 }
 
 function side(name: string, of: CallSide | undefined): (readonly [string, string[] | string | undefined])[] {

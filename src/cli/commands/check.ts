@@ -25,9 +25,13 @@ export const check: Declare = (command, terminal) =>
     problems.unshift(...project.problems, ...found.problems)
     if (options.secrets) problems.push(...(await secretProblems(found.definitions, outside)))
     if (problems.length > 0) throw configFault(problems)
-    const sizes = kinds.map(([kind, noun]) => [found.definitions[kind].size, noun] as const).filter(([size]) => size > 0)
+    const sizes = kinds
+      .map(([kind, noun]) => [found.definitions[kind].size, noun] as const)
+      .filter(([size]) => size > 0)
     if (!options.json) {
-      return terminal.out(`No problems: ${sizes.map(([size, noun]) => counted(size, noun)).join(', ') || 'no definitions'}.`)
+      return terminal.out(
+        `No problems: ${sizes.map(([size, noun]) => counted(size, noun)).join(', ') || 'no definitions'}.`,
+      )
     }
     const definitions = kinds.flatMap(([kind]) => [...found.definitions[kind].values()].map(manifest))
     terminal.out(jsonLine({ config: project.file, definitions, secrets: [...found.definitions.secrets] }))

@@ -20,6 +20,7 @@ type Options = ProjectOptions & {
 export const dead: Declare = (command, terminal) =>
   aboutProject(
     command
+      .description('Messages that are parked and why, in the order of parking, or one of them whole. Data is masked.')
       .argument('[number]', 'one message whole: faults, history, data', number)
       .addOption(new Option('-s, --state <state>', 'why it is parked').choices(states).default('dead'))
       .option('--subscription <name>', 'of this subscription only')

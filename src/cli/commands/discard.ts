@@ -6,7 +6,9 @@ import { withApp } from '../with-app.ts'
 export const discard: Declare = (command, terminal) =>
   aboutProject(
     command
-      .description('Give a parked message up: its subscription never handles it, the log keeps it, the next of its key goes on.')
+      .description(
+        'Give a parked message up: its subscription never handles it, the log keeps it, the next of its key goes on.',
+      )
       .argument('<number>', 'of `fairlead dead`', number)
       .requiredOption('-r, --reason <text>', 'kept in the audit log (500 characters)'),
     "fairlead discard 17 --reason 'test order of the provider'",

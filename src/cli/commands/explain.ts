@@ -1,4 +1,5 @@
-import { allCodes, explain as explained } from '#app/operations/explain.ts'
+import { fault, isFault } from '#kernel/fault.ts'
+import { allCodes, explain as explained, type Explained } from '#app/operations/explain.ts'
 import type { Declare } from '../command.ts'
 import { json, withExample } from '../command.ts'
 import { fields, jsonLine } from '../render.ts'
@@ -7,7 +8,9 @@ import { table } from '../table.ts'
 /** Loads the catalogue and nothing else: no project is needed. */
 export const explain: Declare = (command, terminal) =>
   withExample(
-    command.argument('[code]', 'a fault code; without it, the whole catalogue'),
+    command
+      .description('What a fault code means, what the engine does next, and what to do. Needs no project.')
+      .argument('[code]', 'a fault code; without it, the whole catalogue'),
     'fairlead explain connection.throttled',
   )
     .addOption(json())
@@ -15,16 +18,41 @@ export const explain: Declare = (command, terminal) =>
       if (code === undefined) {
         const all = allCodes()
         if (options.json) return terminal.out(jsonLine(all))
-        for (const line of table(columns, all.map((c) => [c.code, c.kind, c.status, c.help]), terminal)) terminal.out(line)
+        for (const line of table(
+          columns,
+          all.map((c) => [c.code, c.kind, c.status, c.help]),
+          terminal,
+        ))
+          terminal.out(line)
         return
       }
-      const one = explained(code)
+      const one = known(code)
       if (options.json) return terminal.out(jsonLine(one))
       const status = `${one.status} to an HTTP caller`
-      for (const line of fields([['code', one.code], ['kind', `${one.kind}: ${consequence[one.kind]}`], ['status', status], ['help', one.help]])) terminal.out(line)
+      for (const line of fields([
+        ['code', one.code],
+        ['kind', `${one.kind}: ${consequence[one.kind]}`],
+        ['status', status],
+        ['help', one.help],
+      ]))
+        terminal.out(line)
     })
 
-const columns = [{ title: 'code' }, { title: 'kind' }, { title: 'status', align: 'right' }, { title: 'help', least: 20 }] as const
+function known(code: string): Explained {
+  try {
+    return explained(code)
+  } catch (e) {
+    if (!isFault(e, 'input.not_found')) throw e
+    throw fault('input.not_found', { message: e.message, detail: { fix: '`fairlead explain` lists all codes' } })
+  }
+}
+
+const columns = [
+  { title: 'code' },
+  { title: 'kind' },
+  { title: 'status', align: 'right' },
+  { title: 'help', least: 20 },
+] as const
 
 /** What the engine does next (DESIGN §6). */
 const consequence = {

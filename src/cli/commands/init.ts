@@ -10,7 +10,9 @@ import { jsonLine } from '../render.ts'
 export const init: Declare = (command, terminal) =>
   withExample(
     command
-      .description('Write a small working project: a webhook, a topic, a subscription, a connection. Overwrites nothing.')
+      .description(
+        'Write a small working project: a webhook, a topic, a subscription, a connection. Overwrites nothing.',
+      )
       .argument('[folder]', 'made when it does not exist', '.'),
     'fairlead init shop',
   )
@@ -22,7 +24,11 @@ export const init: Declare = (command, terminal) =>
       writeNew(folder, files)
       if (options.json) return terminal.out(jsonLine({ folder, files: Object.keys(files) }))
       const here = relative(process.cwd(), folder)
-      const steps = [...(here === '' ? [] : [`cd ${/^[\w./-]+$/.test(here) ? here : `'${here}'`}`]), 'npm install', 'npm run dev']
+      const steps = [
+        ...(here === '' ? [] : [`cd ${/^[\w./-]+$/.test(here) ? here : `'${here}'`}`]),
+        'npm install',
+        'npm run dev',
+      ]
       terminal.out(`Wrote ${Object.keys(files).length} files to ${here === '' ? 'this folder' : here}. Next:\n`)
       for (const step of steps) terminal.out(`  ${terminal.paint('bold', step)}`)
       terminal.out('\nand in two more terminals there: npm run api, npm run send. README.md says what you see.')

@@ -13,6 +13,7 @@ type Options = ProjectOptions & { readonly limit: number }
 export const messages: Declare = (command, terminal) =>
   aboutProject(
     command
+      .description('Messages of a topic, newest first, or one message whole. Data is masked.')
       .argument('<topic>', 'name of a topic, or the position of one message (topic/partition/offset)')
       .option('-n, --limit <number>', 'at most so many, newest first (1 to 1000)', limit, 20),
     'fairlead messages orders.placed --limit 5',
@@ -21,7 +22,10 @@ export const messages: Declare = (command, terminal) =>
     const query = position ? { topic: position.topic, position: where } : { topic: where, limit: options.limit }
     const found = await withApp(options.config, (app) => app.operations.messages(query))
     const [one] = found
-    if (position && !one) throw fault('journal.missing', { message: `there is no message at ${where}: retention removed it, or the position never existed` })
+    if (position && !one)
+      throw fault('journal.missing', {
+        message: `there is no message at ${where}: retention removed it, or the position never existed`,
+      })
     if (options.json) return terminal.out(jsonLine(position ? one : found))
     if (position) for (const line of whole(one!)) terminal.out(line)
     else if (found.length === 0) terminal.out(`${where} has no messages.`)

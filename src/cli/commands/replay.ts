@@ -14,7 +14,10 @@ export const replay: Declare = (command, terminal) =>
   aboutProject(
     command
       .description('Handle parked messages again, now, with their tries counted anew. A running app does it at once.')
-      .argument('[numbers...]', 'of `fairlead dead`', (text: string, before?: readonly number[]) => [...(before ?? []), number(text)])
+      .argument('[numbers...]', 'of `fairlead dead`', (text: string, before?: readonly number[]) => [
+        ...(before ?? []),
+        number(text),
+      ])
       .option('--dead <subscription>', 'every dead message of this subscription')
       .option('-n, --limit <number>', 'with --dead: at most so many (1 to 1000, default 1000)', limit)
       .option('--data <file>', 'with one number: other data, JSON; - reads standard input'),
@@ -24,14 +27,19 @@ export const replay: Declare = (command, terminal) =>
     const { dead } = options
     if (dead !== undefined) {
       const count = await withApp(options.config, (app) => app.operations.replayDead(dead, options.limit))
-      return terminal.out(options.json ? jsonLine({ replayed: count, subscription: dead }) : `${counted(count, 'message')} of ${dead} replayed.`)
+      return terminal.out(
+        options.json
+          ? jsonLine({ replayed: count, subscription: dead })
+          : `${counted(count, 'message')} of ${dead} replayed.`,
+      )
     }
     // Before the project is loaded: the path is one of the caller's folder.
     const data = options.data === undefined ? undefined : readData(options.data)
     await withApp(options.config, async ({ operations }) => {
       for (const id of ids) {
         await (data === undefined ? operations.replay(id) : operations.editAndReplay(id, data.value))
-        if (!options.json) terminal.out(`Parked message ${id} is replayed${data === undefined ? '' : ' with other data'}.`)
+        if (!options.json)
+          terminal.out(`Parked message ${id} is replayed${data === undefined ? '' : ' with other data'}.`)
       }
     })
     if (options.json) terminal.out(jsonLine({ replayed: ids }))
@@ -54,7 +62,11 @@ function readData(path: string): { readonly value: Json } {
   try {
     bytes = readFileSync(path === '-' ? 0 : name)
   } catch (cause) {
-    throw fault('cli.usage', { message: `${name} cannot be read`, detail: { fix: 'name a readable JSON file, or -' }, cause })
+    throw fault('cli.usage', {
+      message: `${name} cannot be read`,
+      detail: { fix: 'name a readable JSON file, or -' },
+      cause,
+    })
   }
   const value = parseJson(bytes)
   if (JSON.stringify(value).includes(mask)) {

@@ -24,8 +24,12 @@ export const status: Declare = (command, terminal) =>
 
 export type StoreStatus = {
   readonly store: Status['store']
+  readonly workers: Status['workers']
   readonly topics: Status['topics']
-  readonly subscriptions: readonly Pick<Status['subscriptions'][number], 'name' | 'topic' | 'lag' | 'paused' | 'parked'>[]
+  readonly subscriptions: readonly Pick<
+    Status['subscriptions'][number],
+    'name' | 'topic' | 'lag' | 'paused' | 'parked'
+  >[]
   readonly webhooks: readonly { readonly name: string; readonly path: string; readonly accepted: number }[]
   /** Of the last 1,000 call records. */
   readonly connections: readonly {
@@ -44,8 +48,15 @@ export function storeStatus(s: Status, calls: readonly ShownCall[]): StoreStatus
   const accepted = new Map(s.topics.map((t) => [t.name, t.accepted]))
   return {
     store: s.store,
+    workers: s.workers,
     topics: s.topics,
-    subscriptions: s.subscriptions.map(({ name, topic, lag, paused, parked }) => ({ name, topic, lag, paused, parked })),
+    subscriptions: s.subscriptions.map(({ name, topic, lag, paused, parked }) => ({
+      name,
+      topic,
+      lag,
+      paused,
+      parked,
+    })),
     webhooks: s.webhooks.map((w) => ({ name: w.name, path: w.path, accepted: accepted.get(`webhook.${w.name}`) ?? 0 })),
     connections: s.connections.map(({ name }) => {
       const own = calls.filter((c) => c['connection'] === name)
@@ -64,7 +75,11 @@ export function lines(s: StoreStatus, terminal: Pick<Terminal, 'width' | 'paint'
   const dead = s.subscriptions.reduce((sum, x) => sum + x.parked.dead, 0)
   const sections = [
     table(
-      [{ title: 'topic', least: 16 }, { title: 'accepted', align: right }, { title: 'kept', align: right }],
+      [
+        { title: 'topic', least: 16 },
+        { title: 'accepted', align: right },
+        { title: 'kept', align: right },
+      ],
       s.topics.map((t) => [t.name, t.accepted, t.messages]),
       terminal,
     ),
@@ -80,22 +95,45 @@ export function lines(s: StoreStatus, terminal: Pick<Terminal, 'width' | 'paint'
         { title: '' },
       ],
       s.subscriptions.map(({ name, topic, lag, paused, parked: p }) => [
-        name, topic, lag, p.retry, p.held, p.behind, alarm(p.dead), paused ? { text: 'paused', style: 'yellow' } : '',
+        name,
+        topic,
+        lag,
+        p.retry,
+        p.held,
+        p.behind,
+        alarm(p.dead),
+        paused ? { text: 'paused', style: 'yellow' } : '',
       ]),
       terminal,
     ),
     table(
-      [{ title: 'webhook', least: 10 }, { title: 'accepted', align: right }, { title: 'path', least: 10 }],
+      [
+        { title: 'webhook', least: 10 },
+        { title: 'accepted', align: right },
+        { title: 'path', least: 10 },
+      ],
       s.webhooks.map((w) => [w.name, w.accepted, w.path]),
       terminal,
     ),
     table(
-      [{ title: 'connection', least: 10 }, { title: 'calls', align: right }, { title: 'failed', align: right }, { title: 'last fault', least: 12 }],
-      s.connections.map((c) => [c.name, c.calls, c.failed, c.lastFault ? `${c.lastFault.code} at ${shownTime(c.lastFault.time)}` : '']),
+      [
+        { title: 'connection', least: 10 },
+        { title: 'calls', align: right },
+        { title: 'failed', align: right },
+        { title: 'last fault', least: 12 },
+      ],
+      s.connections.map((c) => [
+        c.name,
+        c.calls,
+        c.failed,
+        c.lastFault ? `${c.lastFault.code} at ${shownTime(c.lastFault.time)}` : '',
+      ]),
       terminal,
     ),
   ].filter((section) => section.length > 1)
-  const end = [`The store takes ${shownBytes(s.store.bytes)}.`]
+  const running = s.workers.map((w) => `pid ${w.pid} on ${w.host} since ${shownTime(w.started)}`)
+  const end = [running.length > 0 ? `Running: ${running.join(', ')}.` : 'Nothing is running on this store.']
+  end.push(`The store takes ${shownBytes(s.store.bytes)}.`)
   if (dead > 0) end.push(`${counted(dead, 'message')} wait${dead === 1 ? 's' : ''} for a person: fairlead dead`)
   return [...sections.flatMap((section) => [...section, '']), ...end]
 }

@@ -5,7 +5,12 @@ import { table } from '../table.ts'
 import { withApp } from '../with-app.ts'
 
 export const topics: Declare = (command, terminal) =>
-  aboutProject(command, 'fairlead topics').action(async (options: ProjectOptions) => {
+  aboutProject(
+    command.description(
+      'Topics: messages accepted since the beginning, and messages still kept. An inbox is called webhook.<name>.',
+    ),
+    'fairlead topics',
+  ).action(async (options: ProjectOptions) => {
     const found = await withApp(options.config, (app) => app.operations.topics())
     if (options.json) return terminal.out(jsonLine(found))
     if (found.length === 0) return terminal.out('There are no topics.')

@@ -27,6 +27,10 @@ export function writeNew(folder: string, files: Readonly<Record<string, string>>
     }
   } catch (cause) {
     for (const path of made.toReversed()) rmSync(path, { recursive: true, force: true })
-    throw fault('cli.write', { message: `${folder} cannot be written; nothing was left behind`, detail: { path: folder }, cause })
+    throw fault('cli.write', {
+      message: `${folder} cannot be written; nothing was left behind`,
+      detail: { path: folder },
+      cause,
+    })
   }
 }

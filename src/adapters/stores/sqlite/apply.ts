@@ -1,6 +1,8 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import { fault } from '#kernel/fault.ts'
 import {
   offsetCount,
+  slotCount,
   type Appended,
   type Entry,
   type Guard,
@@ -17,14 +19,12 @@ import type { Heads } from './heads.ts'
 export class Apply {
   readonly #db: DatabaseSync
   readonly #heads: Heads
-  readonly #now: () => number
   readonly #statements = new Map<string, StatementSync>()
   readonly #append: StatementSync
 
-  constructor(db: DatabaseSync, heads: Heads, now: () => number) {
+  constructor(db: DatabaseSync, heads: Heads) {
     this.#db = db
     this.#heads = heads
-    this.#now = now
     this.#append = db.prepare('insert into fl_log (pos, time, id, key, meta, body) values (?, ?, ?, ?, ?, ?)')
   }
 
@@ -34,7 +34,7 @@ export class Apply {
       const failed = unit.guards?.find((g) => !this.#holds(g))
       return failed ? { ok: false, failed } : { ok: true, results: unit.writes.map((w) => this.#write(w)) }
     })
-    this.#heads.seen.flush(this.#now(), this.#heads.next)
+    this.#heads.seen.flush(this.#heads.next)
     return outcomes
   }
 
@@ -53,10 +53,11 @@ export class Apply {
       return Number(row?.['version'] ?? 0) === g.version
     }
     const row = this.#get(
-      'select state from fl_parked where subscription = ? and partition = ? and offset = ?',
+      'select state, body from fl_parked where subscription = ? and partition = ? and offset = ?',
       ...at(g.at),
     )
-    return row !== undefined && g.states.includes(row['state'] as Parked['state'])
+    if (row === undefined || !g.states.includes(row['state'] as Parked['state'])) return false
+    return g.body === undefined || same(g.body, row['body'])
   }
 
   #write(w: Write): WriteResult {
@@ -183,7 +184,8 @@ export class Apply {
     const offset = heads.take(e.slot)
     const position = e.slot * offsetCount + offset
     this.#append.run(position, e.time, e.id, e.key, e.meta, e.body)
-    if (hash !== 0) heads.seen.add(hash, position)
+    if (hash === 0) heads.seen.pass()
+    else heads.seen.add(hash, position, e.time)
     return { slot: e.slot, offset, duplicate: false }
   }
 
@@ -283,7 +285,7 @@ export class Apply {
 
   #trim(w: Extract<Write, { write: 'trim' }>): number {
     if (w.what === 'log') return this.#trimLog(w)
-    if (w.what === 'seen') return this.#heads.seen.trim(w.before)
+    if (w.what === 'seen') return this.#heads.seen.trim(w.before, w.limit)
     if (w.what === 'keys')
       return this.#run(
         'delete from fl_keys where name in (select name from fl_keys where expires is not null and expires < ? limit ?)',
@@ -292,12 +294,12 @@ export class Apply {
       )
     if (w.what === 'calls')
       return this.#run(
-        'delete from fl_calls where id in (select id from fl_calls where time < ? order by id limit ?)',
+        'delete from fl_calls where id in (select id from (select id, time from fl_calls order by id limit ?2) where time < ?1)',
         w.before,
         w.limit,
       )
     return this.#run(
-      'delete from fl_audit where id in (select id from fl_audit where time < ? order by id limit ?)',
+      'delete from fl_audit where id in (select id from (select id, time from fl_audit order by id limit ?2) where time < ?1)',
       w.before,
       w.limit,
     )
@@ -307,26 +309,29 @@ export class Apply {
     // The newest message of a slot stays: the next offset is read from it.
     const base = w.slot * offsetCount
     const below = base + Math.min(w.below, (this.#heads.nextOf(w.slot) || 1) - 1)
-    const last = this.#get(
-      'select max(pos) p from (select pos, time from fl_log where pos >= ? and pos < ? order by pos limit ?) where time < ?',
+    // One by one, not all below the last: a clock that was set back leaves newer messages among older ones.
+    return this.#remove(
+      w.slot,
+      `delete from fl_log where pos in (
+         select pos from (select pos, time from fl_log where pos >= ? and pos < ? order by pos limit ?) where time < ?)
+       returning pos`,
       base,
       below,
       w.limit,
       w.before,
     )
-    return last?.['p'] == null
-      ? 0
-      : this.#run('delete from fl_log where pos >= ? and pos <= ?', base, last['p'] as number)
   }
 
   #compact(w: Extract<Write, { write: 'compact' }>): number {
     const base = w.slot * offsetCount
     const top = base + (this.#heads.nextOf(w.slot) || 1) - 1
-    return this.#run(
+    return this.#remove(
+      w.slot,
       `delete from fl_log where pos in (
          select pos from (select pos, row_number() over (partition by key order by pos desc) age from fl_log
                           where pos >= ? and pos <= ? and key is not null)
-         where age > 1 and pos < ? limit ?)`,
+         where age > 1 and pos < ? limit ?)
+       returning pos`,
       base + w.from,
       top,
       base + w.below,
@@ -334,10 +339,24 @@ export class Apply {
     )
   }
 
+  /** Removes messages of a slot; an id that was chosen by somebody else outlives its message. */
+  #remove(slot: number, text: string, ...values: SQLInputValue[]): number {
+    const removed = this.#prepare(text).all(...values)
+    const highest = removed.reduce((max, r) => Math.max(max, Number(r['pos']) - slot * offsetCount), -1)
+    if (highest >= 0) this.#heads.seen.leaving(slot, highest, this.#heads.next)
+    return removed.length
+  }
+
   #topic(name: string, partitions: number): number {
     const known = this.#get('select slot from fl_topics where name = ?', name)
     if (known) return Number(known['slot'])
     const slot = Number(this.#get('select coalesce(max(slot + partitions), 0) s from fl_topics')?.['s'])
+    if (slot + partitions > slotCount) {
+      throw fault('config.option', {
+        message: `a store has ${slotCount} partitions in all: ${slot} are taken, topic "${name}" wants ${partitions}`,
+        detail: { topic: name, partitions, taken: slot, most: slotCount },
+      })
+    }
     this.#run('insert into fl_topics (name, slot, partitions) values (?, ?, ?)', name, slot, partitions)
     this.#heads.topicsChanged()
     return slot
@@ -350,8 +369,9 @@ export class Apply {
       this.#get('insert into fl_subscriptions (name, topic) values (?, ?) returning id', w.name, w.topic)?.['id'],
     )
     const topic = this.#get('select slot, partitions from fl_topics where name = ?', w.topic)
-    for (let p = 0; topic && p < Number(topic['partitions']); p++) {
-      const low = w.from === 'now' ? this.#heads.nextOf(Number(topic['slot']) + p) : 0
+    const partitions = Number(topic?.['partitions'] ?? 0)
+    for (let p = 0; p < partitions; p++) {
+      const low = w.from === 'now' ? this.#heads.nextOf(Number(topic!['slot']) + p) : 0
       this.#run('insert into fl_cursors (subscription, partition, low) values (?, ?, ?)', id, p, low)
     }
     return id
@@ -370,6 +390,11 @@ export class Apply {
   #get(text: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
     return this.#prepare(text).get(...values)
   }
+}
+
+function same(a: string | Uint8Array, b: unknown): boolean {
+  if (typeof a === 'string' || typeof b === 'string') return a === b
+  return a.length === (b as Uint8Array).length && a.every((byte, i) => byte === (b as Uint8Array)[i])
 }
 
 function at(p: { subscription: number; partition: number; offset: number }): [number, number, number] {

@@ -41,13 +41,22 @@ export class Checkpointer {
   /** Tells of a commit; returns what the writers must wait for before the next, if anything. */
   wrote(): Promise<void> | undefined {
     if (++this.#commits % lookEvery !== 0 || this.#running) return undefined
-    const row = this.#length.get()
+    const row = this.#look()
     const frames = Number(row?.['log'])
     const left = frames - Number(row?.['checkpointed'])
     // Long, and a pass has just copied nearly all of it: the rest is short, so the writers can wait for it.
     if (frames > finish && left < begin) return this.#pass()
     if (left > begin || frames > finish) void this.#pass()
     return undefined
+  }
+
+  /** The commit has happened: that its log could not be measured is no reason to tell anybody that it has not. */
+  #look(): Record<string, unknown> | undefined {
+    try {
+      return this.#length.get()
+    } catch {
+      return undefined
+    }
   }
 
   #pass(): Promise<void> {

@@ -18,18 +18,27 @@ export function primaryCode(e: unknown): number | undefined {
   return typeof code === 'number' ? code & 0xff : undefined
 }
 
+/** SQLITE_IOERR_SHMSIZE: the index of the log could not be made larger, which is how a full disk shows itself first. */
+const noRoomForIndex = 4_874
+
+/** What only a statement or value of ours can cause: the store is as good as before. */
+const ours: ReadonlySet<number> = new Set([1, 19, 20, 21, 25])
+
 /** What SQLite or the file system threw, as a fault that names the file. */
-export function storeFault(e: unknown, path: string, otherwise: Code = 'store.broken'): Fault {
+export function storeFault(e: unknown, path: string, otherwise?: Code): Fault {
   if (isFault(e)) return e
-  const code = primaryCode(e)
-  const system = (e as { code?: unknown }).code
-  const row =
-    code !== undefined && codes[code] !== undefined
-      ? codes[code]
-      : system === 'ENOSPC'
-        ? 'store.full'
-        : system === 'EROFS' || system === 'EACCES'
-          ? 'store.readonly'
-          : otherwise
-  return fault(row, { cause: e, detail: { path, ...(code === undefined ? {} : { sqlite: code }) } })
+  const sqlite = primaryCode(e)
+  return fault(codeOf(e, otherwise), { cause: e, detail: { path, ...(sqlite === undefined ? {} : { sqlite }) } })
+}
+
+function codeOf(e: unknown, otherwise: Code | undefined): Code {
+  const sqlite = primaryCode(e)
+  const { code, errcode, errno } = e as { code?: unknown; errcode?: unknown; errno?: unknown }
+  if (errcode === noRoomForIndex || code === 'ENOSPC') return 'store.full'
+  if (code === 'EROFS' || code === 'EACCES') return 'store.readonly'
+  if (sqlite !== undefined && codes[sqlite] !== undefined) return codes[sqlite]
+  if (otherwise !== undefined) return otherwise
+  // Neither of SQLite nor of the system: an argument that Node refused, or our own code.
+  const known = sqlite === undefined ? errno !== undefined : !ours.has(sqlite)
+  return known ? 'store.broken' : 'bug'
 }

@@ -1,3 +1,4 @@
+import { existsSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { fault } from '#kernel/fault.ts'
 import { migrations, schemaLevel } from '../migrations/index.ts'
@@ -6,11 +7,15 @@ import { storeFault } from './errors.ts'
 /** "FLD1": lets us refuse to touch a database of another program. */
 const applicationId = 0x464c4431
 
+/** SQLITE_READONLY_ROLLBACK: cannot be read before a journal is rolled back. */
+const rollbackNeeded = 776
+
 /**
  * Opens the file, checks that it is ours, whole and not newer, and migrates it. Nothing is written before every check has
  * passed. SQLite below 3.51.3 is refused with WAL: two connections can corrupt the file there (WAL-reset bug).
  */
 export function openFile(path: string): DatabaseSync {
+  const settled = lookFirst(path)
   let db: DatabaseSync
   try {
     db = new DatabaseSync(path, { timeout: 20 })
@@ -19,6 +24,7 @@ export function openFile(path: string): DatabaseSync {
   }
   try {
     check(db, path)
+    if (settled) whole(db, path)
     // NORMAL never syncs at commit: durability comes from our own fdatasync of the WAL before anyone is answered (sync.ts).
     db.exec(`pragma journal_mode = wal; pragma synchronous = normal; pragma wal_autocheckpoint = 0;
       pragma cache_size = -16384; pragma temp_store = memory; pragma cell_size_check = on; pragma foreign_keys = on;
@@ -29,6 +35,33 @@ export function openFile(path: string): DatabaseSync {
     db.close()
     throw storeFault(e, path, 'store.open')
   }
+}
+
+/**
+ * Where a program has died, opening for writing finishes its work: its log is written back into the file. A file that is
+ * not ours, or newer than us, must not be changed even by that, so it is looked at read-only before. True: nothing is
+ * left to be finished.
+ */
+function lookFirst(path: string): boolean {
+  if (!existsSync(`${path}-wal`)) return true
+  let db: DatabaseSync | undefined
+  try {
+    db = new DatabaseSync(path, { timeout: 20, readOnly: true })
+    check(db, path)
+    return false
+  } catch (e) {
+    // Died on the way from a rollback journal to a log, as only a file that is being created does: nothing is lost by going on.
+    if ((e as { errcode?: unknown }).errcode === rollbackNeeded) return false
+    throw storeFault(e, path, 'store.open')
+  } finally {
+    db?.close()
+  }
+}
+
+/** A copy that broke off: SQLite finds whole pages missing, but reads zeros for the missing part of the last one. */
+function whole(db: DatabaseSync, path: string): void {
+  const size = path === ':memory:' ? 0 : statSync(path).size
+  if (size % numberOf(db, 'pragma page_size') !== 0) throw fault('store.corrupt', { detail: { path, size } })
 }
 
 function check(db: DatabaseSync, path: string): void {
@@ -60,7 +93,7 @@ function migrate(db: DatabaseSync, path: string): void {
     if (level < schemaLevel) db.exec(`pragma application_id = ${applicationId}; pragma user_version = ${schemaLevel}`)
     db.exec('commit')
   } catch (e) {
-    db.exec('rollback')
+    if (db.isTransaction) db.exec('rollback') // SQLite has done it where the disk is full
     throw e
   }
 }

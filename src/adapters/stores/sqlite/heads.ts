@@ -15,6 +15,7 @@ export class Heads {
   readonly #newest: StatementSync
   readonly #run: StatementSync
   #known = -1
+  #stale = false
   #topics: { slot: number; partitions: number }[] = []
 
   constructor(db: DatabaseSync) {
@@ -33,6 +34,7 @@ export class Heads {
 
   /** Inside a write transaction, where nobody else can write: brings memory in line with what others have committed. */
   refresh(): void {
+    if (this.#stale) return this.reload()
     const version = this.version()
     if (version === this.#known) return
     this.#known = version
@@ -44,13 +46,20 @@ export class Heads {
     this.seen.catchUp(behind)
   }
 
-  /** Forgets everything and reads it again: at open and after a rollback. */
+  /** After a rollback memory is ahead of the file: the next transaction reads everything again. Does no I/O itself. */
+  forget(): void {
+    this.#stale = true
+  }
+
+  /** Reads everything again. */
   reload(): void {
+    this.#stale = true
     this.topicsChanged()
     this.next.clear()
     this.#known = this.version()
     const slots = this.#slots().map((s) => ({ ...s, next: this.nextOf(s.slot) }))
     this.seen.load(slots)
+    this.#stale = false
   }
 
   topicsChanged(): void {

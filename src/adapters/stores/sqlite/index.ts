@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { wait, type Clock } from '#kernel/clock.ts'
-import { fault } from '#kernel/fault.ts'
+import { fault, isFault } from '#kernel/fault.ts'
 import type { Sql, SqlRow } from '#kernel/sql.ts'
 import type { Outcome, Read, ReadResult, Store, StoreAdapter, StoreCan, StoreTransaction, Sync, Unit } from '../port.ts'
 import { Apply } from './apply.ts'
@@ -29,9 +29,25 @@ export function sqlite(path: string): StoreAdapter {
   return Object.freeze({
     kind: 'sqlite',
     path,
-    open: (runtime: { readonly clock: Clock }) =>
-      Promise.resolve().then(() => new SqliteStore(path, openFile(path), runtime.clock)),
+    open: (runtime: { readonly clock: Clock }) => open(path, runtime.clock),
   })
+}
+
+/** Another process may be creating, migrating or closing the file just now: that is waited for like any other lock. */
+async function open(path: string, clock: Clock): Promise<Store> {
+  for (const until = clock.mono() + busyLimit; ; await wait(clock, 100)) {
+    try {
+      const db = openFile(path)
+      try {
+        return new SqliteStore(path, db, clock)
+      } catch (e) {
+        db.close()
+        throw storeFault(e, path, 'store.open')
+      }
+    } catch (e) {
+      if (!isFault(e, 'store.busy') || clock.mono() >= until) throw e
+    }
+  }
 }
 
 class SqliteStore implements Store {
@@ -47,7 +63,7 @@ class SqliteStore implements Store {
   readonly #writer = new Turn()
   readonly #watchers = new Set<() => void>()
   #stopWatching: (() => void) | undefined
-  #seenVersion = 0
+  #seenVersion: number | undefined = 0
   #closed: Promise<void> | undefined
 
   constructor(path: string, db: DatabaseSync, clock: Clock) {
@@ -57,10 +73,10 @@ class SqliteStore implements Store {
     this.#db = db
     this.#clock = clock
     this.#heads = new Heads(db)
-    this.#apply = new Apply(db, this.#heads, () => clock.now())
+    this.#apply = new Apply(db, this.#heads)
     this.#reader = new Reader(db)
-    this.#sync = memory ? undefined : new WalSync(path)
     this.#checkpoints = memory ? undefined : new Checkpointer(path, db)
+    this.#sync = memory ? undefined : new WalSync(path) // last: it opens a descriptor
   }
 
   async commit(units: readonly Unit[], sync: Sync): Promise<readonly Outcome[]> {
@@ -68,6 +84,7 @@ class SqliteStore implements Store {
     if (!this.#writer.take()) await this.#writer.wait()
     let outcomes: readonly Outcome[]
     try {
+      this.#sync?.assertSound()
       const began = this.#begin()
       if (began) await began
       outcomes = this.#inTransaction(() => this.#apply.units(units))
@@ -96,6 +113,7 @@ class SqliteStore implements Store {
     this.#assertOpen()
     if (!this.#writer.take()) await this.#writer.wait()
     try {
+      this.#sync?.assertSound()
       await this.#begin()
     } catch (e) {
       this.#writer.give()
@@ -113,6 +131,10 @@ class SqliteStore implements Store {
       end()
     }
     const cancel = this.#clock.after(limit, undo)
+    /** SQLite itself has ended it (a full disk, `on conflict rollback`): what follows would commit one by one. */
+    const noticeEnd = (): void => {
+      if (open && !this.#db.isTransaction) undo()
+    }
     const assertOpen = (): void => {
       if (!open)
         throw fault('store.transaction', {
@@ -122,7 +144,11 @@ class SqliteStore implements Store {
     return {
       query: async (statement) => {
         assertOpen()
-        return this.#user(statement)
+        try {
+          return this.#user(statement)
+        } finally {
+          noticeEnd()
+        }
       },
       commit: async (units) => {
         assertOpen()
@@ -147,7 +173,7 @@ class SqliteStore implements Store {
   }
 
   watch(changed: () => void): () => void {
-    if (this.can.shared === 'process') return () => {}
+    if (this.can.shared === 'process' || this.#closed) return () => {}
     this.#watchers.add(changed)
     if (this.#stopWatching === undefined) this.#look()
     return () => {
@@ -177,12 +203,21 @@ class SqliteStore implements Store {
   }
 
   #look(): void {
-    const version = this.#heads.version()
-    if (version !== this.#seenVersion) {
-      this.#seenVersion = version
-      for (const w of this.#watchers) w()
-    }
+    // Armed first: a watcher may stop watching, or close the store, from within its call.
     this.#stopWatching = this.#clock.after(watchEvery, () => this.#look())
+    const version = this.#versionNow()
+    if (version !== undefined && version === this.#seenVersion) return
+    this.#seenVersion = version
+    for (const w of this.#watchers) w()
+  }
+
+  /** Undefined when it cannot be told: who looks closer gets the fault. A timer has nobody to give it to. */
+  #versionNow(): number | undefined {
+    try {
+      return this.#heads.version()
+    } catch {
+      return undefined
+    }
   }
 
   /** Opens the write transaction. A lock held by another process is waited for without stopping the event loop for more than 20 ms at a time. */
@@ -220,14 +255,21 @@ class SqliteStore implements Store {
     }
   }
 
+  /** Never throws: the fault that led here says more. If even this fails, every later begin is refused by SQLite. */
   #rollback(): void {
-    if (this.#db.isTransaction) this.#db.exec('rollback')
-    this.#heads.reload()
+    this.#heads.forget()
+    try {
+      if (this.#db.isTransaction) this.#db.exec('rollback')
+    } catch {}
   }
 
   #user(statement: Sql): readonly SqlRow[] {
+    const text = statement.text.join('?')
+    if (endsTransaction.test(text)) {
+      throw fault('store.sql', { message: 'the transaction is begun and ended by its owner, not by a statement' })
+    }
     try {
-      const prepared = this.#db.prepare(statement.text.join('?'))
+      const prepared = this.#db.prepare(text)
       const values = statement.values.map((v) => (typeof v === 'boolean' ? Number(v) : v))
       if (prepared.columns().length > 0) return prepared.all(...values)
       prepared.run(...values)
@@ -241,6 +283,10 @@ class SqliteStore implements Store {
     if (this.#closed) throw fault('store.closed')
   }
 }
+
+/** A first word, behind spaces and comments, that would begin or end a transaction; `rollback to` a savepoint would not. */
+const endsTransaction =
+  /^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*(?:begin|commit|end|rollback(?!\s+(?:transaction\s+)?to\b))\b/i
 
 /** One writer at a time, first come first served. */
 class Turn {

@@ -25,7 +25,8 @@ export class Reader {
         return this.#messages(q.slot, q.from, q.below, q.limit, q.bytes)
       case 'newest': {
         const base = q.slot * offsetCount
-        return (this.#newest.all(base, base + q.below, q.limit) as unknown as LogRow[]).map((r) => stored(r, base))
+        const below = base + Math.min(q.below, offsetCount)
+        return (this.#newest.all(base, below, q.limit) as unknown as LogRow[]).map((r) => stored(r, base))
       }
       case 'byId': {
         const row = this.#get(
@@ -99,8 +100,9 @@ export class Reader {
       case 'nextDue':
         return (
           this.#get(
-            `select min(due) n from fl_parked where subscription = ? and state in ('retry', 'held')`,
+            `select min(due) n from fl_parked where subscription = ? and state in ('retry', 'held') and due > ?`,
             q.subscription,
+            q.after ?? Number.MIN_SAFE_INTEGER,
           )?.['n'] ?? null
         )
       case 'parkedKeys':
@@ -157,7 +159,8 @@ export class Reader {
     const base = slot * offsetCount
     const out: Stored[] = []
     let left = bytes
-    for (const row of this.#log.iterate(base + from, base + below, limit) as unknown as Iterable<LogRow>) {
+    const end = base + Math.min(below, offsetCount)
+    for (const row of this.#log.iterate(base + from, end, limit) as unknown as Iterable<LogRow>) {
       left -= row[5].length
       if (left < 0 && out.length > 0) break
       out.push(stored(row, base))

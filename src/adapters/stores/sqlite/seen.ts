@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { hash53 } from '#kernel/hash.ts'
 import { offsetCount } from '../port.ts'
 
-/** Ids per run: 512 KiB on disk, 64 KiB of filter in memory, about 4 ms to write. */
+/** Ids per run: 768 KiB on disk, 64 KiB of filter in memory, about 4 ms to write. */
 const perRun = 32_768
 const bitsPerId = 16
 const probes = 6
@@ -12,20 +12,27 @@ const probes = 6
  * write for each message (measured: 52,000 appends/s instead of 320,000); here new ids go into a hash table in memory
  * and leave it as sorted runs of 32,768, each guarded by a Bloom filter (false positives 0.1 %).
  *
- * The table needs no writing of its own: after a crash it is rebuilt from the log beyond `seen_upto`. Hashes have 53
- * bits; a hit is confirmed by the id in the log, so a collision can never drop a message.
+ * The table needs no writing of its own: after a crash it is rebuilt from the log beyond `seen_upto`. So a run is also
+ * written when 32,768 messages lie beyond that mark, whoever chose their ids, and before a message beyond it is removed.
+ *
+ * Each id is kept with the time of its message: whether a repetition is within its window must not depend on whether
+ * retention has taken the message. Hashes have 53 bits; a hit is confirmed by the id in the log, as long as it is there.
  */
 export class Seen {
   readonly #db: DatabaseSync
   readonly #recent = new Table()
   #runs: Run[] = []
+  /** Number of the newest run. It only rises, and the newest run stays: that is how other processes see a new one. */
+  #newestRun = 0
   #upto = new Map<number, number>()
-  #cached: { run: number; hashes: Float64Array; positions: Float64Array } | undefined
+  /** Messages in the log beyond `#upto`, about. */
+  #beyond = 0
+  #cached: (Entries & { readonly run: number }) | undefined
   readonly #idAt: StatementSync
 
   constructor(db: DatabaseSync) {
     this.#db = db
-    this.#idAt = db.prepare('select id, time from fl_log where pos = ?')
+    this.#idAt = db.prepare('select id from fl_log where pos = ?')
   }
 
   hash(topicSlot: number, id: string): number {
@@ -34,30 +41,47 @@ export class Seen {
 
   /** The position under which this id was first stored at or after `since`, if it was. */
   find(hash: number, id: string, since: number): number | undefined {
-    const recent = this.#recent.get(hash)
-    if (recent !== undefined && this.#confirmed(recent, id, since)) return recent
+    const recent = this.#recent.find(hash)
+    if (recent >= 0 && this.#recent.times[recent]! >= since) {
+      const position = this.#recent.positions[recent]!
+      if (this.#confirmed(position, id)) return position
+    }
     for (const run of this.#runs) {
       if (run.newest < since || !maybe(run.bloom, hash)) continue
-      const position = this.#inRun(run.run, hash)
-      if (position !== undefined && this.#confirmed(position, id, since)) return position
+      const { hashes, positions, times } = this.#entries(run.run)
+      const at = search(hashes, hash)
+      if (at >= 0 && times[at]! >= since && this.#confirmed(positions[at]!, id)) return positions[at]
     }
     return undefined
   }
 
-  add(hash: number, position: number): void {
-    this.#recent.set(hash, position)
+  add(hash: number, position: number, time: number): void {
+    this.#beyond++
+    this.#recent.set(hash, position, time)
   }
 
-  /** Inside a write transaction: moves the table into a run when it is full (or `always`, when the store closes). */
-  flush(now: number, next: ReadonlyMap<number, number>, always = false): void {
-    const count = this.#recent.size
-    if (count < perRun && !(always && count > 0)) return
-    const hashes = this.#recent.hashes().sort()
-    const positions = hashes.map((h) => this.#recent.get(h)!)
-    const bloom = filter(hashes)
-    const { lastInsertRowid } = this.#db
-      .prepare('insert into fl_seen (newest, count, bloom, hashes, positions) values (?, ?, ?, ?, ?)')
-      .run(now, count, bytesOf(bloom), bytesOf(hashes), bytesOf(positions))
+  /** A message whose id nobody will look for. */
+  pass(): void {
+    this.#beyond++
+  }
+
+  /** Inside a write transaction: saves the table when it is full, or when too much of the log lies beyond the mark. */
+  flush(next: ReadonlyMap<number, number>): void {
+    if (this.#beyond >= perRun) this.#save(next)
+  }
+
+  /** Inside a write transaction in which messages of `slot` up to `offset` leave the log: ids that only it tells are saved. */
+  leaving(slot: number, offset: number, next: ReadonlyMap<number, number>): void {
+    if (offset >= (this.#upto.get(slot) ?? 0)) this.#save(next)
+  }
+
+  #save(next: ReadonlyMap<number, number>): void {
+    if (this.#recent.size > 0) {
+      // Small runs grow into one: what each find costs is the number of runs.
+      const last = this.#runs.find((r) => r.run === this.#newestRun)
+      if (last && last.count + this.#recent.size <= perRun) this.#absorb(last)
+      this.#write()
+    }
     const upto = this.#db.prepare(
       'insert into fl_seen_upto values (?, ?) on conflict (slot) do update set next = excluded.next',
     )
@@ -65,21 +89,54 @@ export class Seen {
       if (this.#upto.get(slot) !== n) upto.run(slot, n)
       this.#upto.set(slot, n)
     }
-    this.#runs.push({ run: Number(lastInsertRowid), newest: now, count, bloom })
+    this.#beyond = 0
+  }
+
+  #absorb(run: Run): void {
+    const { hashes, positions, times } = this.#entries(run.run)
+    for (let i = 0; i < hashes.length; i++) {
+      if (this.#recent.find(hashes[i]!) < 0) this.#recent.set(hashes[i]!, positions[i]!, times[i]!)
+    }
+    this.#delete(run)
+  }
+
+  #write(): void {
+    const hashes = this.#recent.hashes().sort()
+    const places = hashes.map((h) => this.#recent.find(h))
+    const times = places.map((i) => this.#recent.times[i]!)
+    const found = new Float64Array(hashes.length * 2)
+    found.set(places.map((i) => this.#recent.positions[i]!))
+    found.set(times, hashes.length)
+    const run = {
+      run: this.#newestRun + 1,
+      newest: times.reduce((max, t) => Math.max(max, t), 0),
+      count: hashes.length,
+      bloom: filter(hashes),
+    }
+    this.#db
+      .prepare('insert into fl_seen (run, newest, count, bloom, hashes, positions) values (?, ?, ?, ?, ?, ?)')
+      .run(run.run, run.newest, run.count, bytesOf(run.bloom), bytesOf(hashes), bytesOf(found))
+    this.#runs.push(run)
+    this.#newestRun = run.run
     this.#recent.clear()
   }
 
-  /** Removes runs in which everything is older than `before`. */
-  trim(before: number): number {
-    const old = this.#runs.filter((r) => r.newest < before)
-    for (const r of old) this.#db.prepare('delete from fl_seen where run = ?').run(r.run)
-    this.#runs = this.#runs.filter((r) => r.newest >= before)
+  /** Removes, at most `limit`, runs in which everything is older than `before`. */
+  trim(before: number, limit: number): number {
+    const old = this.#runs.filter((r) => r.newest < before && r.run !== this.#newestRun).slice(0, limit)
+    for (const r of old) this.#delete(r)
     return old.length
+  }
+
+  #delete(run: Run): void {
+    this.#db.prepare('delete from fl_seen where run = ?').run(run.run)
+    this.#runs = this.#runs.filter((r) => r !== run)
   }
 
   /** Brings memory in line with the file: at open, after a rollback, and after another process has written. */
   load(slots: readonly { slot: number; topicSlot: number; next: number }[]): void {
     this.#recent.clear()
+    this.#beyond = 0
     this.#cached = undefined
     this.#upto = new Map(
       this.#db
@@ -88,7 +145,7 @@ export class Seen {
         .map((r) => [Number(r['slot']), Number(r['next'])]),
     )
     this.#runs = this.#db
-      .prepare('select run, newest, count, bloom from fl_seen order by run desc')
+      .prepare('select run, newest, count, bloom from fl_seen order by run')
       .all()
       .map((r) => ({
         run: Number(r['run']),
@@ -96,82 +153,79 @@ export class Seen {
         count: Number(r['count']),
         bloom: r['bloom'] as Uint8Array,
       }))
+    this.#newestRun = this.#runs.at(-1)?.run ?? 0
     this.catchUp(slots.map((s) => ({ ...s, from: this.#upto.get(s.slot) ?? 0 })))
   }
 
   /** Reads the ids that another process has appended. */
   catchUp(slots: readonly { slot: number; topicSlot: number; from: number; next: number }[]): void {
-    const tail = this.#db.prepare('select pos, id from fl_log where pos >= ? and pos < ?')
+    const tail = this.#db.prepare('select pos, id, time from fl_log where pos >= ? and pos < ?')
     tail.setReturnArrays(true)
     for (const s of slots) {
       if (s.next <= s.from) continue
       const base = s.slot * offsetCount
       for (const row of tail.iterate(base + s.from, base + s.next) as Iterable<unknown>) {
-        const [pos, id] = row as [number, string]
-        this.#recent.set(this.hash(s.topicSlot, id), pos)
+        const [pos, id, time] = row as [number, string, number]
+        const hash = this.hash(s.topicSlot, id)
+        // Slot by slot is not the order of time: an id that was taken anew after its window counts from the later one.
+        const known = this.#recent.find(hash)
+        if (known >= 0 && this.#recent.times[known]! > time) this.pass()
+        else this.add(hash, pos, time)
       }
     }
   }
 
   /** The newest run known here: another process may have written more. */
   get newestRun(): number {
-    return this.#runs.reduce((max, r) => Math.max(max, r.run), 0)
+    return this.#newestRun
   }
 
-  #confirmed(position: number, id: string, since: number): boolean {
+  #confirmed(position: number, id: string): boolean {
     const row = this.#idAt.get(position)
-    // Compaction may have taken the row: then 53 bits have to be enough.
-    return row === undefined || (row['id'] === id && Number(row['time']) >= since)
+    // Retention may have taken the row: then 53 bits have to be enough.
+    return row === undefined || row['id'] === id
   }
 
-  #inRun(run: number, hash: number): number | undefined {
-    if (this.#cached?.run !== run) {
-      const row = this.#db.prepare('select hashes, positions from fl_seen where run = ?').get(run)
-      if (!row) return undefined
-      this.#cached = {
-        run,
-        hashes: doubles(row['hashes'] as Uint8Array),
-        positions: doubles(row['positions'] as Uint8Array),
-      }
-    }
-    const { hashes, positions } = this.#cached
-    let low = 0
-    let high = hashes.length - 1
-    while (low <= high) {
-      const mid = (low + high) >> 1
-      if (hashes[mid]! < hash) low = mid + 1
-      else if (hashes[mid]! > hash) high = mid - 1
-      else return positions[mid]
-    }
-    return undefined
+  #entries(run: number): Entries {
+    if (this.#cached?.run === run) return this.#cached
+    const row = this.#db.prepare('select hashes, positions from fl_seen where run = ?').get(run)
+    const hashes = doubles(row?.['hashes'] as Uint8Array)
+    // One column holds both: the position of each hash, then the time of each.
+    const found = doubles(row?.['positions'] as Uint8Array)
+    this.#cached = { run, hashes, positions: found.subarray(0, hashes.length), times: found.subarray(hashes.length) }
+    return this.#cached
   }
 }
 
 type Run = { readonly run: number; readonly newest: number; readonly count: number; readonly bloom: Uint8Array }
+type Entries = { readonly hashes: Float64Array; readonly positions: Float64Array; readonly times: Float64Array }
 
-/** Open addressing over two arrays of doubles: 16 bytes an id, nothing for the collector to walk. 0 is the empty hash. */
+/** Open addressing over three arrays of doubles: 24 bytes an id, nothing for the collector to walk. 0 is the empty hash. */
 class Table {
   size = 0
+  positions = new Float64Array(1024)
+  times = new Float64Array(1024)
   #keys = new Float64Array(1024)
-  #values = new Float64Array(1024)
 
-  get(hash: number): number | undefined {
+  /** Index into `positions` and `times`, or -1. */
+  find(hash: number): number {
     const mask = this.#keys.length - 1
     for (let i = hash & mask; ; i = (i + 1) & mask) {
       const k = this.#keys[i]
-      if (k === hash) return this.#values[i]
-      if (k === 0) return undefined
+      if (k === hash) return i
+      if (k === 0) return -1
     }
   }
 
-  set(hash: number, value: number): void {
+  set(hash: number, position: number, time: number): void {
     if (this.size * 2 >= this.#keys.length) this.#grow()
     const mask = this.#keys.length - 1
     for (let i = hash & mask; ; i = (i + 1) & mask) {
       if (this.#keys[i] === 0) this.size++
       else if (this.#keys[i] !== hash) continue
       this.#keys[i] = hash
-      this.#values[i] = value
+      this.positions[i] = position
+      this.times[i] = time
       return
     }
   }
@@ -186,12 +240,26 @@ class Table {
   }
 
   #grow(): void {
-    const [keys, values] = [this.#keys, this.#values]
+    const [keys, positions, times] = [this.#keys, this.positions, this.times]
     this.#keys = new Float64Array(keys.length * 2)
-    this.#values = new Float64Array(keys.length * 2)
+    this.positions = new Float64Array(keys.length * 2)
+    this.times = new Float64Array(keys.length * 2)
     this.size = 0
-    for (let i = 0; i < keys.length; i++) if (keys[i] !== 0) this.set(keys[i]!, values[i]!)
+    for (let i = 0; i < keys.length; i++) if (keys[i] !== 0) this.set(keys[i]!, positions[i]!, times[i]!)
   }
+}
+
+/** Index of the hash in a sorted array, or -1. */
+function search(hashes: Float64Array, hash: number): number {
+  let low = 0
+  let high = hashes.length - 1
+  while (low <= high) {
+    const mid = (low + high) >> 1
+    if (hashes[mid]! < hash) low = mid + 1
+    else if (hashes[mid]! > hash) high = mid - 1
+    else return mid
+  }
+  return -1
 }
 
 function filter(hashes: Float64Array): Uint8Array {

@@ -31,6 +31,11 @@ export class WalSync {
     })
   }
 
+  /** Throws once a sync has failed: what is written behind pages that may be lost can itself not be kept. */
+  assertSound(): void {
+    if (this.#broken) throw this.#broken
+  }
+
   #run(): void {
     const covered = this.#waiting
     this.#waiting = []

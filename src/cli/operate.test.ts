@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { sqlite } from '#adapters/stores/sqlite/index.ts'
+import { fairlead } from '#app/fairlead.ts'
+import { reject } from '#kernel/fault.ts'
+import { subscription } from '#patterns/topics/subscription.ts'
+import { topic } from '#patterns/topics/define.ts'
+import { errorOf, parsed, run, start, temporaryFolder } from './child.fixture.ts'
+
+const project = {
+  'fairlead.config.ts': `
+    import { reject, subscription, topic } from 'fairlead'
+    import { sqlite } from 'fairlead/sqlite'
+    const orders = topic('orders', { key: (o) => o.customer })
+    const billing = subscription('billing', {
+      to: orders,
+      handle: async (o) => {
+        if (o.hangs) await new Promise(() => {})
+        if (!(o.total > 0)) reject('order.total', { total: o.total })
+        console.log('billed', o.id)
+      },
+    })
+    export const use = [[orders, billing]]
+    export const store = sqlite('./x.db')
+    export const grace = '1m'`,
+}
+
+/** Handles orders as the project does; returns when all of them are done or dead. */
+async function handled(folder: string, data: readonly object[]): Promise<void> {
+  const orders = topic('orders', { key: (o) => (o as { customer: string }).customer })
+  const billing = subscription('billing', {
+    to: orders,
+    handle: (o) => {
+      if (!((o as { total: number }).total > 0)) reject('order.total')
+    },
+  })
+  const log = { write: () => {} }
+  await using app = await fairlead({ use: [[orders, billing]], store: sqlite(join(folder, 'x.db')), log })
+  await app.publishMany(orders, data as never)
+  for (;;) {
+    const [status] = (await app.operations.status()).subscriptions
+    if (status!.lag === 0 && status!.parked.dead + status!.done >= data.length) return
+    await new Promise<void>((resolve) => setImmediate(resolve))
+  }
+}
+
+async function json<T>(t: TestContext, cwd: string, ...args: string[]): Promise<T> {
+  return parsed(await run(t, [...args, '--json'], { cwd })) as T
+}
+
+type ParkedRow = { parked: number; state: string; key: string; fault?: { code: string }; data: { total: number } }
+
+test('dead messages are shown, replayed with other data, discarded; a subscription is paused and goes on', async (t) => {
+  const cwd = temporaryFolder(t, project)
+  await handled(cwd, [
+    { id: 'a', customer: 'c1\u001b[2J', total: 0 },
+    { id: 'b', customer: 'c2', total: 5 },
+    { id: 'c', customer: 'c3', total: -1 },
+  ])
+  const [dead, people] = await Promise.all([
+    json<ParkedRow[]>(t, cwd, 'dead', '--subscription', 'billing'),
+    run(t, ['dead'], { cwd }),
+  ])
+  assert.deepEqual(
+    dead.map((m) => [m.state, m.fault?.code]),
+    [
+      ['dead', 'order.total'],
+      ['dead', 'order.total'],
+    ],
+  )
+  assert.ok(people.out.includes('c1\\x1b[2J') && !people.out.includes('\u001b'))
+  const first = dead.find((m) => m.key.startsWith('c1'))!.parked
+  const second = dead.find((m) => m.key === 'c3')!.parked
+
+  writeFileSync(join(cwd, 'corrected.json'), JSON.stringify({ id: 'a', customer: 'c1', total: 7 }))
+  writeFileSync(join(cwd, 'masked.json'), JSON.stringify({ id: 'a', card: '[masked]' }))
+  const [one, masked, absent, paused] = await Promise.all([
+    run(t, ['dead', String(first)], { cwd }),
+    run(t, ['replay', String(first), '--data', 'masked.json', '--json'], { cwd }),
+    run(t, ['discard', '999', '--reason', 'x', '--json'], { cwd }),
+    run(t, ['pause', 'billing'], { cwd }),
+  ])
+  assert.match(one.out, /^number +\d+\nsubscription +billing\n[^]*order\.total \(rejected\)[^]*data\n {2}\{\n/)
+  assert.deepEqual([masked.code, errorOf(masked).code], [2, 'cli.usage'])
+  assert.deepEqual([absent.code, errorOf(absent).code], [1, 'journal.missing'])
+  assert.deepEqual([paused.code, paused.out], [0, 'billing is paused. It goes on with: fairlead resume billing'])
+
+  await json(t, cwd, 'replay', String(first), '--data', 'corrected.json')
+  await json(t, cwd, 'discard', String(second), '--reason', 'a test order')
+  type StatusRow = { subscriptions: { paused: boolean; parked: Record<string, number> }[] }
+  const { subscriptions } = await json<StatusRow>(t, cwd, 'status')
+  assert.deepEqual(
+    [subscriptions[0]?.paused, subscriptions[0]?.parked],
+    [true, { retry: 1, held: 0, behind: 0, dead: 0 }],
+  )
+
+  assert.equal((await run(t, ['resume', 'billing'], { cwd })).out, 'billing goes on.')
+  const app = start(t, ['start'], { cwd })
+  await app.line('billed a')
+  app.signal('SIGTERM')
+  assert.equal((await app.ended).code, 0)
+  assert.equal((await run(t, ['dead', '--state', 'all'], { cwd })).out, 'Nothing is parked.')
+})
+
+test('all dead messages of a subscription are replayed by one command', async (t) => {
+  const cwd = temporaryFolder(t, project)
+  await handled(cwd, [
+    { id: 'a', customer: 'c1', total: 0 },
+    { id: 'b', customer: 'c2', total: 0 },
+  ])
+  const [unknown, all] = await Promise.all([
+    run(t, ['replay', '--dead', 'biling', '--json'], { cwd }),
+    run(t, ['replay', '--dead', 'billing'], { cwd }),
+  ])
+  assert.deepEqual([unknown.code, errorOf(unknown).code], [1, 'subscription.unknown'])
+  assert.equal(all.out, '2 messages of billing replayed.')
+})
+
+test('a second signal ends at once what a handler keeps from draining', async (t) => {
+  const cwd = temporaryFolder(t, project)
+  const orders = topic('orders', { key: (o) => (o as { customer: string }).customer })
+  {
+    await using app = await fairlead({ use: [[orders]], store: sqlite(join(cwd, 'x.db')), work: false })
+    await app.publishMany(orders, [
+      { id: 'a', customer: 'c', total: 1 },
+      { id: 'b', customer: 'd', hangs: true },
+    ] as never)
+  }
+  const app = start(t, ['start'], { cwd })
+  await app.line('billed a')
+  app.signal('SIGINT')
+  // The first signal has been taken when its handler is gone: nothing tells us, so signals are sent until one ends it.
+  const again = setInterval(() => app.signal('SIGINT'), 20)
+  const ended = await app.ended
+  clearInterval(again)
+  assert.equal(ended.code, null)
+})
