@@ -94,7 +94,7 @@ export async function fairlead(options: Options, world: World = {}): Promise<App
   })
   const outside = { ...system, ...world }
   try {
-    await readSecrets(definitions, outside)
+    await readSecrets(definitions, outside, options.work !== false)
     const store = await (options.store ?? (await inMemory())).open(outside)
     try {
       return await start(options, definitions, { ...outside, store }, async () => client?.close())
@@ -113,8 +113,8 @@ async function inMemory(): Promise<StoreAdapter> {
   return sqlite(':memory:')
 }
 
-/** Reads every secret once: a missing one stops the start, and from now on none can be printed. */
-async function readSecrets(definitions: Definitions, runtime: Omit<Runtime, 'store'>): Promise<void> {
+/** Reads every secret once: from now on none can be printed. A missing one stops the start of an app that works with it. */
+async function readSecrets(definitions: Definitions, runtime: Omit<Runtime, 'store'>, needed: boolean): Promise<void> {
   const problems = []
   for (const name of definitions.secrets) {
     try {
@@ -123,7 +123,7 @@ async function readSecrets(definitions: Definitions, runtime: Omit<Runtime, 'sto
       problems.push({ path: `secret(${name})`, message: isFault(e) ? e.message : 'cannot be read', fix: `set ${name}` })
     }
   }
-  if (problems.length > 0) throw configFault(problems)
+  if (needed && problems.length > 0) throw configFault(problems)
 }
 
 async function start(
@@ -199,8 +199,8 @@ async function start(
   const fetch = serve(doors, http)
 
   await journal.open()
-  await Promise.all(webhookDoors.map((d) => d.refresh()))
   if (options.work !== false) {
+    await Promise.all(webhookDoors.map((d) => d.refresh()))
     await journal.start()
     health.start()
   }

@@ -138,10 +138,16 @@ export class Verbs {
       await transaction.rollback()
       throw e
     }
-    const [outcome] = await transaction.commit([{ writes }])
-    if (!outcome?.ok) throw outcome ? guardFault(outcome.failed) : fault('bug')
-    this.#journal.log.advanceBy(outcome.results)
-    if (writes.some((w) => w.write === 'delay')) await this.#journal.delays.look()
+    try {
+      const [outcome] = await transaction.commit([{ writes }])
+      if (!outcome?.ok) throw outcome ? guardFault(outcome.failed) : fault('bug')
+      this.#journal.log.advanceBy(outcome.results)
+    } catch (e) {
+      this.#journal.commit.doubt(e)
+      throw e
+    } finally {
+      for (const w of writes) if (w.write === 'delay') this.#journal.delays.expect(w.due)
+    }
     return result
   }
 

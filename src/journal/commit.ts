@@ -1,6 +1,6 @@
 import type { Guard, Outcome, Store, Sync, Unit, WriteResult } from '#adapters/stores/port.ts'
 import type { Clock } from '#kernel/clock.ts'
-import { fault, type Fault } from '#kernel/fault.ts'
+import { fault, isFault, type Fault } from '#kernel/fault.ts'
 
 /** Units in one commit. A commit of 2,000 small messages takes about 6 ms of CPU: longer ones would delay everything else. */
 const unitsPerCommit = 2_000
@@ -35,6 +35,8 @@ export class GroupCommit {
   readonly counts = { commits: 0, units: 0 }
   /** Why the store refused the last commit; undefined when it took it. */
   trouble: unknown
+  /** Called when a commit failed and may have been applied all the same: what is known in memory must be looked up again. */
+  onUnclear: () => void = () => {}
 
   constructor(store: Store, clock: Clock) {
     this.#store = store
@@ -57,6 +59,11 @@ export class GroupCommit {
       this.#bytes += bytes
       this.#schedule()
     })
+  }
+
+  /** A commit failed with `e`, here or in a transaction: has everything looked up again that it may have changed. */
+  doubt(e: unknown): void {
+    if (unclear(e)) this.onUnclear()
   }
 
   /** Resolves when everything handed in so far is settled. */
@@ -106,11 +113,27 @@ export class GroupCommit {
     } catch (e) {
       this.trouble = e
       for (const w of batch) w.reject(e)
+      this.doubt(e)
     }
     this.#flying--
     this.#schedule()
     if (this.#queue.length === 0 && this.#flying === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
+}
+
+/** Refusals after which it is certain that nothing was applied. */
+const certain: ReadonlySet<string> = new Set([
+  'store.busy',
+  'store.full',
+  'store.readonly',
+  'store.sql',
+  'store.transaction',
+  'store.closed',
+])
+
+/** Whether a commit that was refused with `e` may have been applied: the answer was lost, or the sync of what was written failed. */
+export function unclear(e: unknown): boolean {
+  return !(isFault(e) && certain.has(e.code))
 }
 
 function settle(w: Waiting, outcome: Outcome): void {

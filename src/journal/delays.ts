@@ -28,16 +28,17 @@ export class Delays {
 
   async add(entry: Entry, due: number): Promise<void> {
     await this.#commit.add({ writes: [{ write: 'delay', due, entry }] }, 'durable', entry.body.length)
-    this.#arm(due)
+    this.expect(due)
   }
 
   /** Looks for the earliest and arms the timer. */
   async look(): Promise<void> {
     const next = await this.#runtime.store.read({ read: 'nextDelayed' })
-    if (next !== null) this.#arm(next)
+    if (next !== null) this.expect(next)
   }
 
-  #arm(due: number): void {
+  /** Arms the timer for a message that is due at `due`. */
+  expect(due: number): void {
     if (this.#stopped || due >= this.#at) return
     this.#cancel?.()
     this.#at = due
@@ -47,7 +48,7 @@ export class Delays {
       this.#fire().catch((e: unknown) => {
         if (isFault(e, 'store.closed')) return
         this.#runtime.log.write('warn', 'journal.delays_failed', { fault: e })
-        this.#arm(this.#runtime.clock.now() + 1_000)
+        this.expect(this.#runtime.clock.now() + 1_000)
       })
     })
   }
@@ -58,7 +59,8 @@ export class Delays {
         { writes: [{ write: 'fire', now: this.#runtime.clock.now(), limit: perCommit }] },
         'durable',
       )
-      if (Number(moved) > 0) await this.#log.refresh()
+      // Also when nothing was moved: an earlier commit may have landed without an answer.
+      await this.#log.refresh()
       more = Number(moved) === perCommit
     }
     await this.look()

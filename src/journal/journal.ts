@@ -1,5 +1,6 @@
 import type { Store } from '#adapters/stores/port.ts'
-import { isFault } from '#kernel/fault.ts'
+import type { Cancel } from '#kernel/clock.ts'
+import { fault, isFault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import { Calls } from './calls.ts'
 import { GroupCommit } from './commit.ts'
@@ -15,6 +16,9 @@ export type JournalOptions = {
   readonly subscriptions: readonly SubscriptionOptions[]
   readonly records: KeepRecords
 }
+
+/** Milliseconds after which the store is looked at again when that failed, or when a commit had no clear answer. */
+const lookAgain = 1_000
 
 /** Name of the key that says a subscription is paused. */
 export function pauseKey(subscription: string): string {
@@ -37,8 +41,9 @@ export class Journal {
   readonly #runtime: Runtime<Store>
   readonly #options: JournalOptions
   #unwatch: () => void = () => {}
-  #refreshing = false
-  #again = false
+  #refreshing: Promise<void> | undefined
+  #next: Promise<void> | undefined
+  #cancelLook: Cancel | undefined
   #working = false
 
   constructor(runtime: Runtime<Store>, options: JournalOptions) {
@@ -56,6 +61,13 @@ export class Journal {
   async open(): Promise<void> {
     await this.log.open(this.#options.topics.map((t) => ({ name: t.topic, partitions: t.partitions })))
     for (const options of this.#options.subscriptions) {
+      const known = (await this.#runtime.store.read({ read: 'subscriptions' })).find((s) => s.name === options.name)
+      if (known && known.topic !== options.topic) {
+        throw fault('subscription.moved', {
+          message: `the subscription "${options.name}" reads "${known.topic}" in this store, not "${options.topic}"`,
+          detail: { subscription: options.name, topic: options.topic, known: known.topic },
+        })
+      }
       const [id] = await this.commit.add(
         { writes: [{ write: 'subscription', name: options.name, topic: options.topic, from: options.from }] },
         'durable',
@@ -68,6 +80,7 @@ export class Journal {
           log: this.log,
           commit: this.commit,
           workers: this.workers,
+          delays: this.delays,
         }),
       )
     }
@@ -75,40 +88,52 @@ export class Journal {
 
   async start(): Promise<void> {
     this.#working = true
+    this.commit.onUnclear = () => this.#lookLater()
     await this.workers.start()
-    await this.refresh()
+    await this.#look()
     for (const s of this.subscriptions.values()) await s.claim()
     this.workers.onChange = () => {
       for (const s of this.subscriptions.values()) s.claim().catch((e: unknown) => this.#trouble(e))
     }
-    this.#unwatch = this.#runtime.store.watch(() => void this.refresh().catch((e: unknown) => this.#trouble(e)))
+    this.#unwatch = this.#runtime.store.watch(() => void this.refresh())
     await this.delays.look()
     this.retention.start()
   }
 
-  /** Brings memory in line with the store: after another process has written, and after an operator's action here. */
-  async refresh(): Promise<void> {
+  /**
+   * Brings memory in line with the store: after another process has written, and after an operator's action here.
+   * Resolves when a look that began after this call is done. Never rejects: a look that fails is repeated in a second.
+   */
+  refresh(): Promise<void> {
     if (this.#refreshing) {
-      this.#again = true
-      return
+      return (this.#next ??= this.#refreshing.then(() => {
+        this.#next = undefined
+        return this.refresh()
+      }))
     }
-    this.#refreshing = true
-    try {
-      await this.log.refresh()
-      const paused = new Set((await this.keys.list('pause/subscription/')).map((k) => k.name))
-      const counts = await this.#runtime.store.read({ read: 'parkedCounts' })
-      for (const s of this.subscriptions.values()) {
-        const parked = counts.filter((c) => c.subscription === s.id).reduce((sum, c) => sum + c.count, 0)
-        await s.refresh(paused.has(pauseKey(s.options.name)), parked)
-      }
-      if (this.#working) await this.delays.look()
-    } finally {
-      this.#refreshing = false
-    }
-    if (this.#again) {
-      this.#again = false
-      await this.refresh()
-    }
+    this.#refreshing = this.#look()
+      .catch((e: unknown) => {
+        this.#trouble(e)
+        if (!isFault(e, 'store.closed')) this.#lookLater()
+      })
+      .finally(() => (this.#refreshing = undefined))
+    return this.#refreshing
+  }
+
+  #lookLater(): void {
+    if (!this.#working) return
+    this.#cancelLook ??= this.#runtime.clock.after(lookAgain, () => {
+      this.#cancelLook = undefined
+      void this.refresh()
+    })
+  }
+
+  async #look(): Promise<void> {
+    await this.log.refresh()
+    const paused = new Set((await this.keys.list('pause/subscription/')).map((k) => k.name))
+    const counts = await this.#runtime.store.read({ read: 'parkedCounts' })
+    for (const s of this.subscriptions.values()) await s.refresh(paused.has(pauseKey(s.options.name)), counts)
+    if (this.#working) await this.delays.look()
   }
 
   #trouble(e: unknown): void {
@@ -117,12 +142,15 @@ export class Journal {
 
   /** Takes no new work, waits at most `grace` ms for what runs, saves cursors, gives the leases back. */
   async stop(grace: number): Promise<void> {
+    const working = this.#working
+    this.#working = false
     this.#unwatch()
+    this.#cancelLook?.()
     this.delays.stop()
     await this.retention.stop()
     await Promise.all([...this.subscriptions.values()].map((s) => s.stop(grace)))
     await this.calls.flush()
-    if (this.#working) await this.workers.stop()
+    if (working) await this.workers.stop()
     await this.commit.settled()
   }
 }

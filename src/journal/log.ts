@@ -89,7 +89,8 @@ export class Log {
   advance(appended: readonly Appended[]): void {
     const moved = new Set<number>()
     for (const a of appended) {
-      if (a.duplicate || a.offset < (this.#heads.get(a.slot) ?? 0)) continue
+      // A repetition moves the head too: the first one may have landed without an answer, and is accepted only now.
+      if (a.offset < (this.#heads.get(a.slot) ?? 0)) continue
       this.#heads.set(a.slot, a.offset + 1)
       moved.add(a.slot)
     }

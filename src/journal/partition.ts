@@ -24,17 +24,21 @@ export class Partition {
   readonly #slot: number
   readonly #cursor: Cursor
   readonly #keys = new KeyQueues()
-  /** Keys of which a message is parked: later ones wait behind it. */
-  readonly #parkedKeys: Set<string>
+  /** Keys of which a message is parked (later ones wait behind it), with the number of our last parking of the key. */
+  readonly #parkedKeys: Map<string, number>
   /** Parkings of a key that are on their way into the store. */
   readonly #parking = new Map<string, number>()
+  #parkings = 0
+  #onTheWay = 0
   /** Read, and free to start as soon as the subscription has room. */
   #ready: Stored[] = []
   #readyAt = 0
   #next: number
   #bytes = 0
   #reading = false
+  #starting = false
   #stopped = false
+  #abandoned = false
   #batchRuns = false
   /** Below this offset an earlier holder of the lease may have started messages that it did not finish. */
   readonly #startedBelow: number
@@ -59,12 +63,27 @@ export class Partition {
     )
     this.#next = cursor.low
     this.#startedBelow = lease.epoch === 1 ? 0 : Math.min(of.log.head(this.#slot), cursor.low + readAhead)
-    this.#parkedKeys = new Set(parkedKeys)
+    this.#parkedKeys = new Map(parkedKeys.map((k) => [k, 0]))
     this.#unlisten = of.log.onAppend(this.#slot, () => this.wake())
   }
 
   get low(): number {
     return this.#cursor.low
+  }
+
+  /** It was lost: what its runs still do is not ours any more. */
+  get abandoned(): boolean {
+    return this.#abandoned
+  }
+
+  /** Rises with every parking, when it sets out and when it has landed: what was read from the store before may lack it. */
+  get parkings(): number {
+    return this.#parkings
+  }
+
+  /** Parkings that are on their way into the store. */
+  get parking(): number {
+    return this.#onTheWay
   }
 
   mayHaveRun(offset: number): boolean {
@@ -84,10 +103,17 @@ export class Partition {
   /** Starts ready messages while the subscription has room. Returns whether some are left. */
   start(): boolean {
     const of = this.#of
-    if (of.batch > 0) this.#startBatch()
-    else
-      while (this.#readyAt < this.#ready.length && of.room() && of.flowing())
-        of.start(this, [this.#ready[this.#readyAt++]!], 1, false)
+    // A handler that returns in the same turn ends up here again: the loop below goes on, and the stack stays flat.
+    if (this.#starting) return true
+    this.#starting = true
+    try {
+      if (of.batch > 0) this.#startBatch()
+      else
+        while (this.#readyAt < this.#ready.length && of.room() && of.flowing())
+          of.start(this, [this.#ready[this.#readyAt++]!], 1, false)
+    } finally {
+      this.#starting = false
+    }
     if (this.#readyAt === this.#ready.length) {
       this.#ready = []
       this.#readyAt = 0
@@ -98,14 +124,15 @@ export class Partition {
 
   /** One batch at a time: that is what keeps the order of a partition. */
   #startBatch(): void {
-    if (this.#batchRuns || this.#readyAt >= this.#ready.length || !this.#of.room() || !this.#of.flowing()) return
-    const next = this.#ready.slice(this.#readyAt, this.#readyAt + this.#of.batch)
-    this.#readyAt += next.length
-    const batch = next.filter((m) => m.key === null || !this.#parkedKeys.has(m.key))
-    for (const m of next) if (!batch.includes(m)) this.#behind(m)
-    if (batch.length === 0) return
-    this.#batchRuns = true
-    this.#of.start(this, batch, 1, false)
+    while (!this.#batchRuns && this.#readyAt < this.#ready.length && this.#of.room() && this.#of.flowing()) {
+      const next = this.#ready.slice(this.#readyAt, this.#readyAt + this.#of.batch)
+      this.#readyAt += next.length
+      const batch = next.filter((m) => m.key === null || !this.#parkedKeys.has(m.key))
+      for (const m of next) if (!batch.includes(m)) this.#behind(m)
+      if (batch.length === 0) continue
+      this.#batchRuns = true
+      this.#of.start(this, batch, 1, false)
+    }
   }
 
   async #read(): Promise<void> {
@@ -116,7 +143,7 @@ export class Partition {
       this.#ready.length - this.#readyAt < page &&
       this.#bytes < readAheadBytes
     ) {
-      if (this.#next >= of.log.head(this.#slot) || !this.#cursor.has(this.#next)) break
+      if (this.#next >= of.log.head(this.#slot) || this.#next >= this.#cursor.end) break
       const rows = await of.log.read(this.#slot, this.#next, page, readAheadBytes)
       if (this.#stopped) break
       if (rows.length === 0) this.#skip(of.log.head(this.#slot))
@@ -132,19 +159,22 @@ export class Partition {
     this.#reading = false
   }
 
-  /** Offsets up to `to` that no longer exist count as done. False: they do not fit into the window yet. */
+  /** Offsets up to `to` that no longer exist count as done, as far as the window reaches. False: it has to move first. */
   #skip(to: number): boolean {
-    if (to === this.#next) return this.#cursor.has(to)
-    if (this.#cursor.low !== this.#next && !this.#cursor.has(to)) return false
-    this.#cursor.skip(this.#next, to)
-    this.#next = to
-    return true
+    if (to > this.#next) {
+      const end = this.#cursor.low === this.#next ? to : Math.min(to, this.#cursor.end)
+      this.#cursor.skip(this.#next, end)
+      this.#next = end
+    }
+    return to < this.#cursor.end
   }
 
   #take(m: Stored): void {
     this.#bytes += m.body.length
-    if (m.key !== null && this.#parkedKeys.has(m.key)) return this.#behind(m)
-    if (this.#of.batch > 0 || this.#keys.enter(m.key, m)) this.#ready.push(m)
+    // Of a batch it is decided when it starts: until then an earlier message of the key may be waiting in `ready`.
+    if (this.#of.batch > 0) this.#ready.push(m)
+    else if (m.key !== null && this.#parkedKeys.has(m.key)) this.#behind(m)
+    else if (this.#keys.enter(m.key, m)) this.#ready.push(m)
   }
 
   /** A message of a key whose earlier message is parked: P4, it waits. */
@@ -156,8 +186,9 @@ export class Partition {
   #park(m: Stored, how: Pick<Parked, 'state' | 'attempts' | 'due' | 'faults' | 'heldBy'>, now: number): void {
     const { key, offset, id, time, meta, body } = m
     this.#release(m)
+    this.#onTheWay++
     if (key !== null) {
-      this.#parkedKeys.add(key)
+      this.#parkedKeys.set(key, ++this.#parkings)
       this.#parking.set(key, (this.#parking.get(key) ?? 0) + 1)
     }
     this.#of.parked(how.state, 1)
@@ -176,8 +207,10 @@ export class Partition {
   }
 
   #parked(messages: readonly Parked[]): void {
+    this.#onTheWay -= messages.length
     for (const { key } of messages) {
       if (key === null) continue
+      this.#parkedKeys.set(key, ++this.#parkings)
       const left = this.#parking.get(key)! - 1
       if (left > 0) this.#parking.set(key, left)
       else this.#parking.delete(key)
@@ -193,6 +226,7 @@ export class Partition {
 
   /** A run of ours ended: `results` has a fault for each message that failed; undefined when none did. */
   ended(run: Run, results: readonly (Fault | undefined)[] | undefined): void {
+    if (this.#abandoned) return
     this.#batchRuns = false
     const { messages } = run
     for (let i = 0; i < messages.length; i++) {
@@ -206,7 +240,10 @@ export class Partition {
         continue
       }
       const now = this.#of.now()
-      this.#park(m, this.#of.verdict(failed, 0, null, now), now)
+      const verdict = this.#of.verdict(failed, 0, null, now)
+      // An earlier one of its key has failed in the same batch, and goes first.
+      const behind = this.#of.batch > 0 && m.key !== null && this.#parkedKeys.has(m.key)
+      this.#park(m, behind ? { ...verdict, state: 'behind', heldBy: null } : verdict, now)
       if (this.#of.batch === 0) for (const follower of this.#keys.drain(m.key)) this.#behind(follower)
     }
   }
@@ -215,16 +252,15 @@ export class Partition {
     this.#bytes -= m.body.length
   }
 
-  /** No message of the key is parked in the store any more. */
-  unparked(key: string): void {
-    if (!this.#parking.has(key)) this.#parkedKeys.delete(key)
+  /** No message of the key was parked in the store when it was read, after `since` parkings. */
+  unparked(key: string, since: number): void {
+    if (!this.#parking.has(key) && (this.#parkedKeys.get(key) ?? 0) <= since) this.#parkedKeys.delete(key)
   }
 
-  /** Another process has changed parked messages. */
-  reload(keys: readonly string[]): void {
-    this.#parkedKeys.clear()
-    for (const k of keys) this.#parkedKeys.add(k)
-    for (const k of this.#parking.keys()) this.#parkedKeys.add(k)
+  /** Another process, or a person, has changed parked messages: these keys had some when they were read, after `since` parkings. */
+  reload(keys: readonly string[], since: number): void {
+    for (const key of [...this.#parkedKeys.keys()]) this.unparked(key, since)
+    for (const key of keys) if (!this.#parkedKeys.has(key)) this.#parkedKeys.set(key, 0)
   }
 
   #guard(): { guard: 'lease'; name: string; epoch: number } {
@@ -247,6 +283,7 @@ export class Partition {
   /** Nothing of ours may land any more. */
   abandon(): void {
     this.stop()
+    this.#abandoned = true
     this.#cursor.abandon()
   }
 

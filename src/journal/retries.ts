@@ -2,6 +2,7 @@ import type { Guard, Parked, ParkedAt, Store, Unit } from '#adapters/stores/port
 import type { Cancel } from '#kernel/clock.ts'
 import { isFault, type Fault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
+import type { Partition } from './partition.ts'
 import type { Run } from './run.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -16,7 +17,10 @@ export class Retries {
   readonly #of: Subscription
   readonly #runtime: Runtime<Store>
   readonly #running = new Map<string, Parked>()
-  #ready: Parked[] = []
+  /** Due messages, each with the holder of its partition when it was read: another one reads anew. */
+  #ready: { readonly parked: Parked; readonly owner: Partition }[] = []
+  /** Ended since the last look began: what that look found of them is out of date. */
+  readonly #ended = new Set<string>()
   #cancel: Cancel | undefined
   #polling = false
   #again = false
@@ -57,17 +61,22 @@ export class Retries {
     const { store, clock } = this.#runtime
     const of = this.#of
     const now = clock.now()
+    const owners = new Map(of.partitions)
+    this.#ended.clear()
     const rows = await store.read({
       read: 'due',
       subscription: of.id,
-      partitions: [...of.partitions.keys()],
+      partitions: [...owners.keys()],
       now,
       limit: page + this.#running.size,
     })
-    this.#ready = rows.filter((r) => !this.#running.has(name(r)))
+    this.#ready = rows
+      .filter((r) => !this.#running.has(name(r)) && !this.#ended.has(name(r)))
+      .map((parked) => ({ parked, owner: owners.get(parked.partition)! }))
     this.fill()
-    const next = await store.read({ read: 'nextDue', subscription: of.id })
-    if (next !== null && next > now) this.#arm(next - now)
+    // What is due already runs, waits for room, or belongs to another worker: none of them needs a timer.
+    const next = await store.read({ read: 'nextDue', subscription: of.id, after: now })
+    if (next !== null) this.#arm(next - now)
   }
 
   #arm(ms: number): void {
@@ -83,11 +92,10 @@ export class Retries {
   /** Starts due messages while the subscription has room. */
   fill(): void {
     while (this.#ready.length > 0 && this.#of.room()) {
-      const parked = this.#ready.shift()!
-      const partition = this.#of.partitions.get(parked.partition)
-      if (!partition || this.#running.has(name(parked))) continue
+      const { parked, owner } = this.#ready.shift()!
+      if (this.#of.partitions.get(parked.partition) !== owner || this.#running.has(name(parked))) continue
       this.#running.set(name(parked), parked)
-      this.#of.start(partition, [parked], parked.attempts + 1, true)
+      this.#of.start(owner, [parked], parked.attempts + 1, true)
     }
   }
 
@@ -100,39 +108,41 @@ export class Retries {
     }
   }
 
+  /** Writes down how a run has ended. Rejects with `parked.state` when a person has decided about the message meanwhile. */
   async ended(run: Run, failed: Fault | undefined): Promise<void> {
     const at = this.#at(run)
     const parked = this.#running.get(name(at))!
     const now = this.#runtime.clock.now()
-    try {
-      if (failed) {
-        const verdict = this.#of.verdict(failed, parked.attempts, parked.faults, now)
-        await run.owner.commit([{ write: 'repark', at, ...verdict }], [this.#guard(run)])
-        // The others that wait for the same connection need not each find out for themselves.
-        if (verdict.heldBy !== null) {
-          await run.owner.commit([
-            { write: 'postpone', subscription: at.subscription, heldBy: verdict.heldBy, due: verdict.due },
-          ])
-        }
-        return
+    if (failed) {
+      const verdict = this.#of.verdict(failed, parked.attempts, parked.faults, now)
+      await run.owner.commit([{ write: 'repark', at, ...verdict }], [this.#guard(run)])
+      // The others that wait for the same connection need not each find out for themselves.
+      if (verdict.heldBy !== null) {
+        await run.owner.commit([
+          { write: 'postpone', subscription: at.subscription, heldBy: verdict.heldBy, due: verdict.due },
+        ])
       }
-      if (!run.inTransaction) await run.owner.commit([{ write: 'unpark', at, now }], [this.#guard(run)])
-      this.#of.parked(parked.state, -1)
-      if (parked.key === null) return
-      const next = await this.#runtime.store.read({
-        read: 'parkedFirst',
-        subscription: at.subscription,
-        partition: at.partition,
-        key: parked.key,
-      })
-      if (next === null) run.owner.unparked(parked.key)
-    } catch (e) {
-      // A person has decided about it meanwhile: their decision stands.
-      if (!isFault(e, 'parked.state')) throw e
-    } finally {
-      this.#running.delete(name(at))
-      this.poll()
+      return
     }
+    if (!run.inTransaction) await run.owner.commit([{ write: 'unpark', at, now }], [this.#guard(run)])
+    this.#of.parked(parked.state, -1)
+    if (parked.key === null) return
+    const since = run.owner.parkings
+    const next = await this.#runtime.store.read({
+      read: 'parkedFirst',
+      subscription: at.subscription,
+      partition: at.partition,
+      key: parked.key,
+    })
+    if (next === null) run.owner.unparked(parked.key, since)
+  }
+
+  /** The run is over, however it ended: its message may be run again if it is due, and the next of its key. */
+  left(run: Run): void {
+    const at = name(this.#at(run))
+    this.#running.delete(at)
+    this.#ended.add(at)
+    this.poll()
   }
 
   #at(run: Run): ParkedAt {
@@ -140,7 +150,7 @@ export class Retries {
   }
 
   #guard(run: Run): Guard {
-    return { guard: 'parked', at: this.#at(run), states: ['retry', 'held'] }
+    return { guard: 'parked', at: this.#at(run), states: ['retry', 'held'], body: run.messages[0]!.body }
   }
 
   stop(): void {

@@ -1,8 +1,9 @@
-import type { ParkedState, Store } from '#adapters/stores/port.ts'
+import type { ParkedState, ReadResult, Store } from '#adapters/stores/port.ts'
 import type { Cancel } from '#kernel/clock.ts'
 import { fault, faultRecord, isFault, toFault, type Fault, type FaultRecord } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
-import type { GroupCommit } from './commit.ts'
+import { guardFault, unclear, type GroupCommit } from './commit.ts'
+import type { Delays } from './delays.ts'
 import type { Log, Topic } from './log.ts'
 import { park, type RetryPlan } from './parking.ts'
 import { Partition } from './partition.ts'
@@ -61,6 +62,8 @@ export interface Worked {
 /** After this many runs in a row that were held by one connection, reading pauses until the connection may be asked again. */
 const heldInARow = 16
 const faultsKept = 10
+/** How long we wait before we take a lost partition up again, and before a refusal to read is looked into. */
+const lookAgain = 1_000
 
 /** A durable reader of one topic: its leased partitions, the room they share, its parked messages. */
 export class Subscription implements Worked {
@@ -75,6 +78,7 @@ export class Subscription implements Worked {
   readonly counts = { done: 0, failed: 0, running: 0 }
   readonly #runtime: Runtime<Store>
   readonly #workers: Workers
+  readonly #delays: Delays
   readonly #runs = new Runs()
   #parkedCount = 0
   #scheduled: Partition[] = []
@@ -84,13 +88,16 @@ export class Subscription implements Worked {
   #cooling = false
   #cancelCool: Cancel | undefined
   #cancelDeadline: Cancel | undefined
+  #cancelReclaim: Cancel | undefined
+  #cancelCount: Cancel | undefined
+  #claimed: Promise<void> = Promise.resolve()
   #idle: (() => void)[] = []
 
   constructor(
     options: SubscriptionOptions,
     id: number,
     topic: Topic,
-    deps: { runtime: Runtime<Store>; log: Log; commit: GroupCommit; workers: Workers },
+    deps: { runtime: Runtime<Store>; log: Log; commit: GroupCommit; workers: Workers; delays: Delays },
   ) {
     this.options = options
     this.id = id
@@ -100,16 +107,34 @@ export class Subscription implements Worked {
     this.batch = options.batch
     this.#runtime = deps.runtime
     this.#workers = deps.workers
+    this.#delays = deps.delays
     this.retries = new Retries(this, deps.runtime)
   }
 
-  /** Leases every partition that is free. Called again whenever one may have become free. */
-  async claim(): Promise<void> {
+  /**
+   * Leases every partition that is free, and lets go of those that are not ours any more. Called again whenever one may
+   * have become free. One call at a time: two would lease the same partition twice, and the second would fence the first.
+   */
+  claim(): Promise<void> {
+    const next = this.#claimed.then(() => this.#claim())
+    this.#claimed = next.catch(() => {})
+    return next
+  }
+
+  async #claim(): Promise<void> {
     if (this.#stopped) return
     const { store } = this.#runtime
-    const held = new Map((await store.read({ read: 'leases' })).map((l) => [l.name, l.worker]))
+    const held = new Map((await store.read({ read: 'leases' })).map((l) => [l.name, l]))
+    for (const partition of this.partitions.values())
+      if (held.get(partition.lease.name)?.epoch !== partition.lease.epoch) this.lost(partition)
+    // Of a partition that was lost, handlers may still be running: to start its messages again beside them would break
+    // the order of their keys.
+    const busy = new Set([...this.#runs].map((r) => r.partition))
     const free = Array.from({ length: this.topic.partitions }, (_, p) => p).filter(
-      (p) => !this.partitions.has(p) && (held.get(this.#lease(p)) ?? this.#workers.id) === this.#workers.id,
+      (p) =>
+        !this.partitions.has(p) &&
+        !busy.has(p) &&
+        (held.get(this.#lease(p))?.worker ?? this.#workers.id) === this.#workers.id,
     )
     const leases = await Promise.all(free.map((p) => this.#workers.lease(this.#lease(p))))
     if (!leases.some(Boolean)) return
@@ -199,7 +224,7 @@ export class Subscription implements Worked {
     run.end()
     this.#runs.remove(run)
     if (run.parked || run.inTransaction || results !== undefined) {
-      this.#decide(run, results).catch((e: unknown) => this.trouble(run.owner, e))
+      void this.#decide(run, results)
       return
     }
     run.owner.ended(run, undefined)
@@ -207,30 +232,48 @@ export class Subscription implements Worked {
   }
 
   async #decide(run: Run, given: readonly (Fault | undefined)[] | undefined): Promise<void> {
-    let results = given
+    let failed = firstOf(given)
     try {
-      if (run.inTransaction && results === undefined) results = await this.#commitRun(run)
-      else if (run.inTransaction) await run.rollback()
-      const failed = firstOf(results)
-      // Drained or fenced: the message stays where it is, for whoever leases the partition next.
-      if (failed?.kind === 'cancelled' && (this.#stopped || failed.code === 'journal.fenced')) return
+      const results = run.inTransaction ? await this.#endTransaction(run, given) : given
+      failed = firstOf(results)
+      // Drained: the message stays where it is, for whoever leases the partition next.
+      if (failed?.kind === 'cancelled' && this.#stopped) return
       if (run.parked) await this.retries.ended(run, failed)
       else run.owner.ended(run, results)
+    } catch (e) {
+      failed = this.#fault(e)
+      // A person has decided about the message meanwhile: their decision stands.
+      if (!isFault(e, 'parked.state')) this.trouble(run.owner, e)
     } finally {
-      this.#ended(run, firstOf(results))
+      if (run.parked) this.retries.left(run)
+      this.#ended(run, failed)
     }
   }
 
-  /** Commits what the handler wrote through `ctx.tx` together with the end of the run; faults if that was not possible. */
-  async #commitRun(run: Run): Promise<readonly Fault[] | undefined> {
+  /**
+   * Commits what the handler wrote through `ctx.tx` together with the end of the run, or rolls it back; the faults, if it
+   * did not come to be. Throws when that is not known, or the message is not ours to end: then the store's word counts.
+   */
+  async #endTransaction(
+    run: Run,
+    results: readonly (Fault | undefined)[] | undefined,
+  ): Promise<readonly Fault[] | undefined> {
+    if (results !== undefined) {
+      await run.rollback()
+      return results.map((r) => r ?? fault('subscription.undone'))
+    }
     try {
-      const written = await run.commit(run.parked ? this.retries.unit(run) : run.owner.unit(run))
-      if (written) this.log.advanceBy(written)
-      else if (run.parked) return undefined
-      else this.lost(run.owner)
-      return written ? undefined : run.messages.map(() => fault('journal.fenced'))
+      const outcome = await run.commit(run.parked ? this.retries.unit(run) : run.owner.unit(run))
+      if (!outcome.ok) throw guardFault(outcome.failed)
+      this.log.advanceBy(outcome.results)
+      return undefined
     } catch (e) {
+      if (isFault(e, 'journal.fenced') || isFault(e, 'parked.state')) throw e
+      this.commit.doubt(e)
+      if (unclear(e) || isFault(e, 'store.closed')) throw e
       return run.messages.map(() => this.#fault(e))
+    } finally {
+      if (run.delayed !== undefined) this.#delays.expect(run.delayed)
     }
   }
 
@@ -240,6 +283,7 @@ export class Subscription implements Worked {
     else this.counts.failed++
     this.#weigh(failed)
     this.#refill(run.owner)
+    if (run.owner.abandoned) this.#reclaim()
   }
 
   /** Many runs in a row that one connection has held: stop handing out messages that would only be held too. */
@@ -304,9 +348,31 @@ export class Subscription implements Worked {
   }
 
   parked(_state: ParkedState, change: number): void {
+    this.#countParked(this.#parkedCount + change)
+  }
+
+  /** Our count is made of what we have seen: before it stops the reading for good, the store is asked, again and again. */
+  #countParked(count: number): void {
     const full = this.#parkedCount >= this.options.parkedLimit
-    this.#parkedCount += change
-    if (full && this.#parkedCount < this.options.parkedLimit) this.wake()
+    this.#parkedCount = count
+    if (count < this.options.parkedLimit) {
+      if (full) this.wake()
+      return
+    }
+    if (this.#stopped) return
+    this.#cancelCount ??= this.#runtime.clock.after(5 * lookAgain, () => {
+      this.#cancelCount = undefined
+      this.#runtime.store
+        .read({ read: 'parkedCounts' })
+        .then((counts) => this.#countParked(this.#parkedOf(counts)))
+        .catch(() => this.#countParked(this.#parkedCount))
+    })
+  }
+
+  /** What the store says, and what is on its way there. */
+  #parkedOf(counts: ReadResult<{ read: 'parkedCounts' }>): number {
+    const stored = counts.filter((c) => c.subscription === this.id).reduce((sum, c) => sum + c.count, 0)
+    return [...this.partitions.values()].reduce((sum, p) => sum + p.parking, stored)
   }
 
   /** A commit of ours failed. Fenced: the partition belongs to another. Otherwise the store is in trouble: we look again in a second. */
@@ -326,25 +392,32 @@ export class Subscription implements Worked {
     partition.abandon()
     if (this.partitions.get(partition.index) === partition) this.partitions.delete(partition.index)
     if (this.#stopped) return
-    const retry = this.#runtime.clock.after(1_000, () => {
-      this.#reclaims.delete(retry)
+    for (const run of this.#runs) if (run.owner === partition) run.abort(fault('journal.fenced'))
+    this.#reclaim()
+  }
+
+  #reclaim(): void {
+    if (this.#stopped) return
+    this.#cancelReclaim ??= this.#runtime.clock.after(lookAgain, () => {
+      this.#cancelReclaim = undefined
       this.claim().catch((e: unknown) => {
-        if (!this.#stopped) this.lost(partition)
+        if (isFault(e, 'store.closed')) return
+        this.#reclaim()
         this.#runtime.log.write('warn', 'subscription.claim_failed', {
           subscription: this.options.name,
           fault: toFault(e, 'bug').toJSON(),
         })
       })
     })
-    this.#reclaims.add(retry)
   }
-  readonly #reclaims = new Set<Cancel>()
 
   /** Another process, or an operator, has changed something: look at parked messages and the pause again. */
-  async refresh(paused: boolean, parkedCount: number): Promise<void> {
-    this.#parkedCount = parkedCount
+  async refresh(paused: boolean, counts: ReadResult<{ read: 'parkedCounts' }>): Promise<void> {
+    this.#countParked(this.#parkedOf(counts))
     for (const [p, partition] of this.partitions) {
-      partition.reload(await this.#runtime.store.read({ read: 'parkedKeys', subscription: this.id, partition: p }))
+      const since = partition.parkings
+      const keys = await this.#runtime.store.read({ read: 'parkedKeys', subscription: this.id, partition: p })
+      partition.reload(keys, since)
     }
     this.#paused = paused
     this.retries.poll()
@@ -383,7 +456,8 @@ export class Subscription implements Worked {
     this.#stopped = true
     this.retries.stop()
     this.#cancelCool?.()
-    for (const cancel of this.#reclaims) cancel()
+    this.#cancelCount?.()
+    this.#cancelReclaim?.()
     for (const p of this.partitions.values()) p.stop()
     if (this.counts.running > 0) {
       await new Promise<void>((resolve) => {

@@ -33,6 +33,14 @@ export type Status = {
   readonly subscriptions: readonly SubscriptionStatus[]
   readonly connections: readonly ConnectionState[]
   readonly webhooks: readonly WebhookStatus[]
+  /** Processes that work on this store; empty: nothing is running. `level`: the schema that they were built for. */
+  readonly workers: readonly {
+    readonly id: string
+    readonly host: string
+    readonly pid: number
+    readonly level: number
+    readonly started: string
+  }[]
   /** Requests by door and outcome (status, or code of the problem); `http` for those that reached no door. */
   readonly http: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** Call records that were dropped because more came than could be written. */
@@ -74,6 +82,13 @@ export async function status(deps: OperationDeps): Promise<Status> {
       name: w.name,
       path: w.path,
       counts: Object.fromEntries(deps.counts.get(w.name) ?? []),
+    })),
+    workers: (await runtime.store.read({ read: 'workers' })).map(({ id, host, pid, level, started }) => ({
+      id,
+      host,
+      pid,
+      level,
+      started: new Date(started).toISOString(),
     })),
     http: Object.fromEntries([...deps.requests].map(([door, counts]) => [door, Object.fromEntries(counts)])),
     droppedCalls: journal.calls.dropped,
