@@ -1,4 +1,4 @@
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { dedupeCases } from './conformance/dedupe.ts'
 import { keyCases } from './conformance/keys.ts'
 import { lifeCases } from './conformance/life.ts'
@@ -23,34 +23,36 @@ const cases: readonly Case[] = [
   ...lifeCases,
 ]
 
-/** Why a case is skipped: what the adapter cannot do is a fact about it, not a failure. */
-const reasons = {
-  reopen: 'nothing in this store survives closing it',
-  second: 'no other process can open this store',
-} as const
+/** What a store lacks by its nature, as its `can` says: the cases that need it have no meaning there and are not registered. */
+export type Lacks = 'reopen' | 'second'
 
 /**
  * The law of the store port: registers one test for each case, with its id, under `name`. An adapter obeys the port when
- * all of them pass; a case is skipped only where the subject has no `reopen` or no `second`.
+ * all of them pass.
  *
- * `open` gives each case a store on data of its own; the store must run on `clock`, which the cases move.
+ * `open` gives each case a store on data of its own; the store must run on `clock`, which the cases move. `lacks`:
+ * `reopen`, nothing survives closing it; `second`, no other process can open it.
  *
  * @example
  * storeConformance('sqlite in memory', async () => {
  *   const store = await sqlite(':memory:').open(runtime)
  *   return { store, close: () => store[Symbol.asyncDispose]() }
- * }, clock)
+ * }, clock, ['reopen', 'second'])
  */
-export function storeConformance(name: string, open: () => Promise<Subject>, clock: SuiteClock): void {
+export function storeConformance(
+  name: string,
+  open: () => Promise<Subject>,
+  clock: SuiteClock,
+  lacks: readonly Lacks[] = [],
+): void {
   describe(name, () => {
-    for (const c of cases) it(c.name, (t) => run(c, t, open, clock))
+    for (const c of cases) if (c.needs === undefined || !lacks.includes(c.needs)) it(c.name, () => run(c, open, clock))
   })
 }
 
-async function run(c: Case, t: TestContext, open: () => Promise<Subject>, clock: SuiteClock): Promise<void> {
+async function run(c: Case, open: () => Promise<Subject>, clock: SuiteClock): Promise<void> {
   const subject = await open()
   try {
-    if (c.needs !== undefined && subject[c.needs] === undefined) return t.skip(reasons[c.needs])
     await c.run({ clock, store: subject.store, reopen: able(subject.reopen), second: able(subject.second) })
   } finally {
     await subject.close()
