@@ -5,8 +5,13 @@ import { fault, isFault, type Fault } from '#kernel/fault.ts'
 /** Units in one commit. A commit of 2,000 small messages takes about 6 ms of CPU: longer ones would delay everything else. */
 const unitsPerCommit = 2_000
 const bytesPerCommit = 8 * 1024 * 1024
-/** One is being synced while the next is written. A third would only make batches smaller. */
-const inFlight = 2
+/**
+ * While one commit is being synced the next is collecting; only when this much waits already is it written meanwhile. (A
+ * second commit in flight at once makes batches half as large, and each pays for the pages of all partitions: 15 % more CPU
+ * with 64 senders.)
+ */
+const worthASecond = 512
+const worthBytes = 1024 * 1024
 /** What may wait; beyond it `journal.full` slows the producers down. */
 const waitingUnits = 200_000
 const waitingBytes = 256 * 1024 * 1024
@@ -73,7 +78,9 @@ export class GroupCommit {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#flying >= inFlight || this.#queue.length === 0) return
+    if (this.#scheduled || this.#queue.length === 0) return
+    const crowded = this.#queue.length >= worthASecond || this.#bytes >= worthBytes
+    if (this.#flying > (crowded ? 1 : 0)) return
     this.#scheduled = true
     this.#clock.soon(() => {
       this.#scheduled = false
@@ -129,6 +136,7 @@ const certain: ReadonlySet<string> = new Set([
   'store.sql',
   'store.transaction',
   'store.closed',
+  'journal.full',
 ])
 
 /** Whether a commit that was refused with `e` may have been applied: the answer was lost, or the sync of what was written failed. */
