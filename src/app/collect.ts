@@ -118,7 +118,7 @@ function check(d: Definition): readonly Problem[] {
     case 'webhook':
       return checkWebhook(d as Webhook)
     case 'mapping':
-      return checkMapping(d as Mapping)
+      return checkMapping(d)
   }
 }
 

@@ -15,7 +15,10 @@ const longestKey = 200
 
 /**
  * The context of one run. Keys and ids are derived from the message and the order of the calls in it, so a repeated run
- * repeats them: a call is recognised by its receiver, a publish by the dedupe index. Everything is made when first asked for.
+ * repeats them: a call is recognised by its receiver, a publish by the dedupe index. In a batch the order says nothing
+ * (the next run may leave out what failed in this one), so there they are derived from all its messages and what is sent:
+ * a repeat of the whole batch is recognised, and nothing is ever mistaken for something else. Everything is made when
+ * first asked for.
  */
 export class RunContext implements Context {
   readonly #run: Run
@@ -62,19 +65,19 @@ export class RunContext implements Context {
       () => this.#run.transaction(),
       (write) => this.#run.write(write),
       this.#verbs,
-      () => this.#origin('tx'),
+      (data) => this.#origin('tx', data),
     )
     return this.#tx
   }
 
   readonly call: Call = async (operation, input, options = {}) => {
     this.#assertOutside()
-    return this.#verbs.call(operation, input, options, this.#caller(operation))
+    return this.#verbs.call(operation, input, options, this.#caller(operation, input))
   }
 
   readonly each: Each = (operation, input, options = {}) => {
     this.#assertOutside()
-    return this.#verbs.each(operation, input, options, this.#caller(operation))
+    return this.#verbs.each(operation, input, options, this.#caller(operation, input))
   }
 
   /** Inside an open transaction it belongs to it; otherwise it is durable when it resolves. */
@@ -83,7 +86,7 @@ export class RunContext implements Context {
       await this.tx.publish(topic, data, options)
       return { topic: topic.name, partition: -1, offset: -1 }
     }
-    return this.#verbs.publish(topic, data, options, this.#origin(topic.name))
+    return this.#verbs.publish(topic, data, options, this.#origin(topic.name, data))
   }
 
   now(): Date {
@@ -107,7 +110,7 @@ export class RunContext implements Context {
     }
   }
 
-  #origin(what: string): Origin {
+  #origin(what: string, data: unknown): Origin {
     const { id, traceparent } = this.message
     return {
       attributes: {
@@ -115,15 +118,15 @@ export class RunContext implements Context {
         causationid: id,
         ...(traceparent === undefined ? {} : { traceparent }),
       },
-      id: this.#derived(what),
+      id: this.#derived(what, data),
     }
   }
 
-  #caller(operation: OperationHandle): Caller {
+  #caller(operation: OperationHandle, input: unknown): Caller {
     const { topic, partition, messages } = this.#run
     const run = this.#run
     return {
-      key: this.#derived(`${operation.connection}.${operation.name}`),
+      key: this.#derived(`${operation.connection}.${operation.name}`, input),
       deadline: run.deadline,
       get signal() {
         return run.signal
@@ -136,13 +139,19 @@ export class RunContext implements Context {
   }
 
   /** `topic/id:subscription:what:n`, the same on every run of this message; long ones by their SHA-256. */
-  #derived(what: string): string {
-    const n = (this.#counts.get(what) ?? 0) + 1
-    this.#counts.set(what, n)
-    const text = `${this.#run.topic.name}/${this.message.id}:${this.#subscription}:${what}:${n}`
+  #derived(what: string, content: unknown): string {
+    const { topic, messages } = this.#run
+    const batch = messages.length > 1
+    const counted = batch ? JSON.stringify([what, content]) : what
+    const n = (this.#counts.get(counted) ?? 0) + 1
+    this.#counts.set(counted, n)
+    if (batch) return sha256(JSON.stringify([topic.name, messages.map((m) => m.id), this.#subscription, counted, n]))
+    const text = `${topic.name}/${this.message.id}:${this.#subscription}:${what}:${n}`
     // Visible ASCII only: it travels in a header.
-    return text.length <= longestKey && /^[\x21-\x7e]+$/.test(text)
-      ? text
-      : createHash('sha256').update(text).digest('hex')
+    return text.length <= longestKey && /^[\x21-\x7e]+$/.test(text) ? text : sha256(text)
   }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }

@@ -198,12 +198,18 @@ async function start(
   const listening = new Set<Listening>()
   const fetch = serve(doors, http)
 
-  await journal.open()
-  if (options.work !== false) {
-    await Promise.all(webhookDoors.map((d) => d.refresh()))
-    await journal.start()
-    health.start()
+  try {
+    await journal.open()
+    if (options.work !== false) {
+      await Promise.all(webhookDoors.map((d) => d.refresh()))
+      await journal.start()
+    }
+  } catch (e) {
+    // Some of it may be at work already: handlers running, timers armed, leases taken.
+    await journal.stop(0)
+    throw e
   }
+  if (options.work !== false) health.start()
 
   let disposed: Promise<void> | undefined
   const dispose = async (): Promise<void> => {
@@ -212,7 +218,7 @@ async function start(
     await Promise.all([...listening].map((l) => l.close(grace)))
     await journal.stop(grace)
     health.stop()
-    await Promise.all([...connections.values()].map((c) => c.close()))
+    for (const c of connections.values()) c.close()
     await runtime.store[Symbol.asyncDispose]()
     await closeClient()
   }

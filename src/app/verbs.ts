@@ -192,13 +192,13 @@ export function transactionOf(
   transaction: () => Promise<StoreTransaction>,
   add: (write: Write) => void,
   verbs: Verbs,
-  origin: () => Origin,
+  origin: (data: unknown) => Origin,
 ): Transaction {
   return {
     query: async (statement) => (await transaction()).query(statement),
     publish: async (topic, data, given = {}) => {
       await transaction()
-      add(await verbs.appending(topic, data, given, origin()))
+      add(await verbs.appending(topic, data, given, origin(data)))
     },
   }
 }

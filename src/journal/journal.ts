@@ -129,6 +129,11 @@ export class Journal {
   }
 
   async #look(): Promise<void> {
+    if (this.#working && this.#runtime.store.can.shared !== 'process') {
+      const owned = [...this.subscriptions.values()].map((s) => [s, s.owned] as const)
+      const leases = await this.#runtime.store.read({ read: 'leases' })
+      for (const [s, partitions] of owned) s.fence(partitions, leases)
+    }
     await this.log.refresh()
     const paused = new Set((await this.keys.list('pause/subscription/')).map((k) => k.name))
     const counts = await this.#runtime.store.read({ read: 'parkedCounts' })
@@ -150,7 +155,8 @@ export class Journal {
     await this.retention.stop()
     await Promise.all([...this.subscriptions.values()].map((s) => s.stop(grace)))
     await this.calls.flush()
-    if (working) await this.workers.stop()
+    // Leases that cannot be given back are taken over when our beat has stopped: no reason not to end.
+    if (working) await this.workers.stop().catch((e: unknown) => this.#trouble(e))
     await this.commit.settled()
   }
 }

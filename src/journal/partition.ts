@@ -1,5 +1,7 @@
 import type { CursorRow, Parked, Stored, Unit, Write } from '#adapters/stores/port.ts'
 import type { Fault } from '#kernel/fault.ts'
+import { isFault } from '#kernel/fault.ts'
+import { unclear } from './commit.ts'
 import type { Worked } from './subscription.ts'
 import { Cursor } from './cursor.ts'
 import { KeyQueues } from './window.ts'
@@ -9,6 +11,8 @@ import type { Run } from './run.ts'
 /** Messages and bytes read ahead of the oldest unfinished one. */
 const readAhead = 1_024
 const readAheadBytes = 8 * 1024 * 1024
+/** Milliseconds until a commit is tried again that the store has refused. */
+const tryAgain = 1_000
 /** Messages read at once; between two reads the event loop gets its turn. */
 const page = 256
 
@@ -39,7 +43,10 @@ export class Partition {
   #starting = false
   #stopped = false
   #abandoned = false
+  #closing = false
   #batchRuns = false
+  /** Ends the pauses of refused commits. */
+  readonly #hurry = new Set<() => void>()
   /** Below this offset an earlier holder of the lease may have started messages that it did not finish. */
   readonly #startedBelow: number
   #unlisten: () => void
@@ -259,7 +266,7 @@ export class Partition {
 
   /** Another process, or a person, has changed parked messages: these keys had some when they were read, after `since` parkings. */
   reload(keys: readonly string[], since: number): void {
-    for (const key of [...this.#parkedKeys.keys()]) this.unparked(key, since)
+    for (const key of Array.from(this.#parkedKeys.keys())) this.unparked(key, since)
     for (const key of keys) if (!this.#parkedKeys.has(key)) this.#parkedKeys.set(key, 0)
   }
 
@@ -267,9 +274,29 @@ export class Partition {
     return { guard: 'lease', name: this.lease.name, epoch: this.lease.epoch }
   }
 
-  /** Commits under our lease; nothing that we write can land after somebody else has taken over. */
-  commit(writes: readonly Write[], guards: Unit['guards'] = []): ReturnType<Worked['commit']['add']> {
-    return this.#of.commit.add({ guards: [this.#guard(), ...guards], writes }, 'relaxed')
+  /**
+   * Commits under our lease; nothing that we write can land after somebody else has taken over. That the store takes
+   * nothing at the moment (it is full, or busy) is no reason to do again what was done: until it does, we wait.
+   */
+  async commit(writes: readonly Write[], guards: Unit['guards'] = []): Promise<void> {
+    for (;;) {
+      try {
+        await this.#of.commit.add({ guards: [this.#guard(), ...guards], writes }, 'relaxed')
+        return
+      } catch (e) {
+        if (unclear(e) || isFault(e, 'store.closed') || this.#abandoned || this.#closing) throw e
+        this.#of.refused(this, e)
+        await new Promise<void>((resolve) => {
+          const end = (): void => {
+            this.#hurry.delete(end)
+            cancel()
+            resolve()
+          }
+          const cancel = this.#of.after(tryAgain, end)
+          this.#hurry.add(end)
+        })
+      }
+    }
   }
 
   /** Takes no more; what is running may end. */
@@ -285,11 +312,14 @@ export class Partition {
     this.stop()
     this.#abandoned = true
     this.#cursor.abandon()
+    for (const end of this.#hurry) end()
   }
 
-  /** Resolves when everything that ended is saved. */
+  /** Resolves when everything that ended is saved, or the store has refused it once more. */
   close(): Promise<void> {
     this.stop()
+    this.#closing = true
+    for (const end of this.#hurry) end()
     return this.#cursor.settled()
   }
 }

@@ -1,4 +1,4 @@
-import type { ParkedState, ReadResult, Store } from '#adapters/stores/port.ts'
+import type { LeaseRow, ParkedState, ReadResult, Store } from '#adapters/stores/port.ts'
 import type { Cancel } from '#kernel/clock.ts'
 import { fault, faultRecord, isFault, toFault, type Fault, type FaultRecord } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
@@ -43,6 +43,7 @@ export interface Worked {
   readonly retries: Retries
   now(): number
   soon(fn: () => void): void
+  after(ms: number, fn: () => void): Cancel
   turn(): Promise<void>
   flowing(): boolean
   room(): boolean
@@ -55,6 +56,7 @@ export interface Worked {
     now: number,
   ): { state: Exclude<ParkedState, 'behind'>; attempts: number; due: number; faults: string; heldBy: string | null }
   parked(state: ParkedState, change: number): void
+  refused(partition: Partition, e: unknown): void
   trouble(partition: Partition, e: unknown): void
   lost(partition: Partition): void
 }
@@ -124,9 +126,10 @@ export class Subscription implements Worked {
   async #claim(): Promise<void> {
     if (this.#stopped) return
     const { store } = this.#runtime
-    const held = new Map((await store.read({ read: 'leases' })).map((l) => [l.name, l]))
-    for (const partition of this.partitions.values())
-      if (held.get(partition.lease.name)?.epoch !== partition.lease.epoch) this.lost(partition)
+    const owned = this.owned
+    const held = await store.read({ read: 'leases' })
+    this.fence(owned, held)
+    const worker = new Map(held.map((l) => [l.name, l.worker]))
     // Of a partition that was lost, handlers may still be running: to start its messages again beside them would break
     // the order of their keys.
     const busy = new Set([...this.#runs].map((r) => r.partition))
@@ -134,7 +137,7 @@ export class Subscription implements Worked {
       (p) =>
         !this.partitions.has(p) &&
         !busy.has(p) &&
-        (held.get(this.#lease(p))?.worker ?? this.#workers.id) === this.#workers.id,
+        (worker.get(this.#lease(p)) ?? this.#workers.id) === this.#workers.id,
     )
     const leases = await Promise.all(free.map((p) => this.#workers.lease(this.#lease(p))))
     if (!leases.some(Boolean)) return
@@ -151,6 +154,17 @@ export class Subscription implements Worked {
     this.retries.poll()
   }
 
+  get owned(): readonly Partition[] {
+    return [...this.partitions.values()]
+  }
+
+  /** Lets go of what was ours before `leases` were read and is no more: a process that stood still learns it before it goes on. */
+  fence(owned: readonly Partition[], leases: readonly LeaseRow[]): void {
+    for (const partition of owned)
+      if (!leases.some((l) => l.name === partition.lease.name && l.epoch === partition.lease.epoch))
+        this.lost(partition)
+  }
+
   #lease(partition: number): string {
     return `subscription/${this.options.name}/${partition}`
   }
@@ -161,6 +175,10 @@ export class Subscription implements Worked {
 
   soon(fn: () => void): void {
     this.#runtime.clock.soon(fn)
+  }
+
+  after(ms: number, fn: () => void): Cancel {
+    return this.#runtime.clock.after(ms, fn)
   }
 
   turn(): Promise<void> {
@@ -373,6 +391,15 @@ export class Subscription implements Worked {
   #parkedOf(counts: ReadResult<{ read: 'parkedCounts' }>): number {
     const stored = counts.filter((c) => c.subscription === this.id).reduce((sum, c) => sum + c.count, 0)
     return [...this.partitions.values()].reduce((sum, p) => sum + p.parking, stored)
+  }
+
+  /** The store takes nothing at the moment: what has ended waits to be written down. */
+  refused(partition: Partition, e: unknown): void {
+    this.#runtime.log.write('warn', 'subscription.refused', {
+      subscription: this.options.name,
+      partition: partition.index,
+      fault: toFault(e, 'bug').toJSON(),
+    })
   }
 
   /** A commit of ours failed. Fenced: the partition belongs to another. Otherwise the store is in trouble: we look again in a second. */

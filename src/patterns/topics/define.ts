@@ -94,11 +94,11 @@ export function checkTopic(topic: AnyTopic): Problem[] {
   if (!Number.isInteger(topic.partitions) || topic.partitions < 1 || topic.partitions > 256)
     wrong('partitions', `is ${String(topic.partitions)}`, 'pass a whole number from 1 to 256')
   if (!isDuration(topic.keep) || milliseconds(topic.keep) < 3_600_000)
-    wrong('keep', `is ${String(topic.keep)}`, "pass a duration of at least '1h'")
-  else if (!isDuration(topic.dedupe)) wrong('dedupe', `is ${String(topic.dedupe)}`, "pass a duration like '7d'")
+    wrong('keep', `is ${topic.keep as string}`, "pass a duration of at least '1h'")
+  else if (!isDuration(topic.dedupe)) wrong('dedupe', `is ${topic.dedupe as string}`, "pass a duration like '7d'")
   else if (milliseconds(topic.dedupe) > milliseconds(topic.keep))
     wrong('dedupe', 'is longer than keep', 'an id can only be recognised while its message is kept: raise keep')
-  if (topic.compact === true && topic.key === undefined)
+  if (topic.compact && topic.key === undefined)
     wrong('compact', 'has no key', 'give the topic a key: compaction keeps the newest message of each')
   return problems
 }

@@ -34,7 +34,11 @@ export type Subscription = Definition<'subscription'> & {
 
 export type BatchItem<T> = { readonly data: T; readonly message: Context['message'] }
 
-/** As `Context`, for a batch: keys and ids are derived from its first message. */
+/**
+ * As `Context`, for a batch: keys and ids are derived from all its messages, and from what is sent. They repeat when the
+ * same batch runs again, not when its failed messages are retried one by one: give a `key` or `id` of your own where an
+ * effect must not be doubled.
+ */
 export type BatchContext = Omit<Context, 'message'>
 
 type Common<T> = {
@@ -128,7 +132,7 @@ export function checkSubscription(s: Subscription): Problem[] {
   if (s.handleBatch !== undefined) whole('batch', s.batch, 1, 1_000)
   whole('parkedLimit', s.parkedLimit, 1, 1_000_000)
   if (!isDuration(s.timeout) || milliseconds(s.timeout) > 3_600_000 || milliseconds(s.timeout) < 1)
-    wrong('timeout', `is ${String(s.timeout)}`, "pass a duration up to '1h'")
+    wrong('timeout', `is ${s.timeout as string}`, "pass a duration up to '1h'")
   if (s.from !== 'beginning' && s.from !== 'now') wrong('from', `is ${String(s.from)}`, "pass 'beginning' or 'now'")
   return problems
 
