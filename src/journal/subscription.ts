@@ -84,6 +84,7 @@ export class Subscription implements Worked {
   readonly #runs = new Runs()
   #parkedCount = 0
   #scheduled: Partition[] = []
+  #refilling = false
   #paused = false
   #stopped = false
   #held = 0
@@ -332,10 +333,17 @@ export class Subscription implements Worked {
     if (partition.start()) {
       if (!this.#scheduled.includes(partition)) this.#scheduled.push(partition)
     } else partition.wake()
-    for (let n = this.#scheduled.length; n > 0 && this.room(); n--) {
-      const next = this.#scheduled.shift()!
-      if (next.start()) this.#scheduled.push(next)
-      else next.wake()
+    // A handler that returns in the same turn ends up here again: then the loop that started it goes on.
+    if (this.#refilling) return
+    this.#refilling = true
+    try {
+      for (let n = this.#scheduled.length; n > 0 && this.room(); n--) {
+        const next = this.#scheduled.shift()
+        if (next?.start()) this.#scheduled.push(next)
+        else next?.wake()
+      }
+    } finally {
+      this.#refilling = false
     }
   }
 

@@ -1,0 +1,83 @@
+import type { Cancel } from '#kernel/clock.ts'
+import type { Random } from '#kernel/random.ts'
+
+type Timer = { readonly at: number; readonly tie: number; readonly fn: () => void }
+
+/**
+ * Time of a simulated world. Owns what happens next: everything that is ready runs, then time moves to the earliest timer.
+ * Timers of the same millisecond fire in an order drawn from the seed, because nothing may depend on it.
+ */
+export class Scheduler {
+  /** Milliseconds since the world began; never goes back. */
+  now = 0
+  /** Real I/O under way (opening and closing files): time waits for it, so that a seed stays one run. */
+  outstanding = 0
+  readonly #chance: Random
+  readonly #timers: Timer[] = []
+  #soon: (() => void)[] = []
+
+  constructor(chance: Random) {
+    this.#chance = chance
+  }
+
+  after(ms: number, fn: () => void): Cancel {
+    const timer: Timer = { at: this.now + Math.max(0, ms), tie: this.#chance.float(), fn }
+    let low = 0
+    let high = this.#timers.length
+    while (low < high) {
+      const mid = (low + high) >> 1
+      const t = this.#timers[mid]!
+      if (t.at < timer.at || (t.at === timer.at && t.tie <= timer.tie)) low = mid + 1
+      else high = mid
+    }
+    this.#timers.splice(low, 0, timer)
+    return () => {
+      const i = this.#timers.indexOf(timer)
+      if (i >= 0) this.#timers.splice(i, 1)
+    }
+  }
+
+  /** As setImmediate: after everything that is ready now. */
+  soon(fn: () => void): void {
+    this.#soon.push(fn)
+  }
+
+  /** Lets everything that is ready happen, without moving time. */
+  async settle(): Promise<void> {
+    for (;;) {
+      await turn()
+      // Which turn real I/O ends in is not ours to say, so nothing else happens until it has.
+      while (this.outstanding > 0) await turn()
+      if (this.#soon.length === 0) return
+      const batch = this.#soon
+      this.#soon = []
+      for (const fn of batch) fn()
+    }
+  }
+
+  async advance(ms: number): Promise<void> {
+    const until = this.now + ms
+    await this.settle()
+    while (this.#timers[0] !== undefined && this.#timers[0].at <= until) {
+      const timer = this.#timers.shift()!
+      this.now = timer.at
+      timer.fn()
+      await this.settle()
+    }
+    this.now = until
+  }
+
+  /** Counts as real I/O until it ends. */
+  async real<T>(work: Promise<T>): Promise<T> {
+    this.outstanding++
+    try {
+      return await work
+    } finally {
+      this.outstanding--
+    }
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
