@@ -51,7 +51,7 @@ export class GroupCommit {
   /**
    * Resolves with the results of the unit's writes when they are durable (or, `relaxed`, visible). Rejects with
    * `journal.fenced`, `journal.conflict` or `parked.state` when a guard failed, with `journal.full` when too much waits,
-   * with `store.*` when nothing was written.
+   * with `store.*` when the store refused: nothing was written, except that after `store.broken` it may have been.
    */
   add(unit: Unit, sync: Sync, bytes = 0): Promise<readonly WriteResult[]> {
     return new Promise((resolve, reject) => {

@@ -16,7 +16,7 @@ export async function audit(of: {
   readonly ledger: Ledger
   readonly handlers: Handlers
   readonly swarm: Swarm
-  settled<T>(p: Promise<T>): Promise<T>
+  readonly settled: <T>(p: Promise<T>) => Promise<T>
 }): Promise<readonly string[]> {
   const { app, ledger, handlers, swarm, settled } = of
   const broken: string[] = []

@@ -87,8 +87,8 @@ export class Handlers {
     const uses: unknown[] = [
       orders,
       out,
-      subscription('main', { to: orders, ...common, handle: one('main') as never }),
-      subscription('follow', { to: out, ...common, parkedLimit: 10_000, handle: one('follow') as never }),
+      subscription('main', { to: orders, ...common, handle: one('main') }),
+      subscription('follow', { to: out, ...common, parkedLimit: 10_000, handle: one('follow') }),
     ]
     if (s.batch > 0) {
       uses.push(
@@ -102,7 +102,7 @@ export class Handlers {
               out,
               batch.map((b) => b.data),
               ctx,
-            )) as never,
+            )),
         }),
       )
     }
@@ -156,7 +156,7 @@ export class Handlers {
       const fault = faultOf(outcome)
       if (fault) throw fault
     } catch (e) {
-      this.#ledger.ended(run, false, String((e as { code?: unknown }).code ?? (e as Error).message))
+      this.#ledger.ended(run, false, (e as { code?: string }).code ?? (e as Error).message)
       throw e
     }
     this.#ledger.ended(run, true, 'ok')
@@ -175,7 +175,7 @@ export class Handlers {
     if (plan.effect === 'publish') {
       const fact = this.#ledger.fact({ u: made.u, topic: 'out', key: made.k, id: made.u, row: false })
       try {
-        const position = await ctx.publish(out as never, made as never)
+        const position = await ctx.publish(out as never, made)
         // Within a transaction it is accepted when that commits, not before.
         if (position.offset < 0) fact.unknown = true
         else this.#ledger.accepted(fact, `${position.topic}/${position.partition}/${position.offset}`)
@@ -189,7 +189,7 @@ export class Handlers {
     await pause(process, plan.ms[1])
     if (plan.effect === 'row') return
     this.#ledger.fact({ u: made.u, topic: 'out', key: made.k, id: undefined, row: true }).unknown = true
-    await ctx.tx.publish(out as never, made as never, plan.effect === 'row-delay' ? { delay: '3s' } : {})
+    await ctx.tx.publish(out as never, made, plan.effect === 'row-delay' ? { delay: '3s' } : {})
   }
 
   async #many(process: Process, out: unknown, batch: readonly Data[], ctx: BatchContext): Promise<unknown> {
@@ -216,7 +216,7 @@ export class Handlers {
       }
       await pause(process, slowest)
     } catch (e) {
-      for (const r of runs) this.#ledger.ended(r, false, String((e as { code?: unknown }).code ?? (e as Error).message))
+      for (const r of runs) this.#ledger.ended(r, false, (e as { code?: string }).code ?? (e as Error).message)
       throw e
     }
     const failed = results.some(Boolean)

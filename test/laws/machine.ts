@@ -80,7 +80,7 @@ export class Process {
   }
 }
 
-type Waiting = { readonly process: Process; readonly then: () => void; readonly cancel: Cancel }
+type Waiting = { readonly process: Process; readonly go: () => void; readonly cancel: Cancel }
 
 /** The one writer of the file: first come, first served, 5 s at most. A process that dies lets go of it. */
 export class WriterLock {
@@ -94,15 +94,15 @@ export class WriterLock {
     this.#world = world
   }
 
-  take(process: Process, then: () => void, busy: () => void): void {
+  take(process: Process, go: () => void, busy: () => void): void {
     if (this.#owner === undefined) {
       this.#owner = process
       this.busySince = this.#world.now
-      return then()
+      return go()
     }
     const waiting: Waiting = {
       process,
-      then,
+      go,
       cancel: this.#world.after(5_000, () => {
         this.#waiting = this.#waiting.filter((w) => w !== waiting)
         busy()
@@ -117,7 +117,7 @@ export class WriterLock {
     this.#owner = next?.process
     if (next === undefined) this.busySince = undefined
     next?.cancel()
-    next?.then()
+    next?.go()
   }
 
   /** The process is dead. */

@@ -351,7 +351,7 @@ class Simulation {
       await engine.app!.transact(async (tx) => {
         await tx.query(sql`insert into clients (u) values (${fact.u})`)
         if (ms > 0) await engine.process.sleep(ms)
-        await tx.publish({ kind: 'topic', name: 'orders' } as never, { u: fact.u, k: fact.key } as never)
+        await tx.publish({ kind: 'topic', name: 'orders' } as never, { u: fact.u, k: fact.key })
         if (changesMind) throw new Error('changed my mind')
       })
       this.#ledger.accepted(fact, undefined)
@@ -475,8 +475,8 @@ function samePartitionBefore(a: string, b: string): boolean {
 }
 
 function brief(value: unknown): string {
-  const code = (value as { code?: unknown; fault?: unknown } | null)?.code
-  if (code !== undefined) return String(code)
+  const code = (value as { code?: string | number } | null)?.code
+  if (code !== undefined) return `${code}`
   if (value instanceof Error) return value.stack ?? value.message
   const f = (value as { fault?: { code?: string; stack?: string } } | null)?.fault
   return f ? (f.code ?? String(f.stack)) : JSON.stringify(value ?? {})

@@ -76,7 +76,7 @@ export class UnreliableStore implements Store {
                 this.#applied(units, outcomes, sync === 'durable')
                 this.#end(() => (fate === 'applied' ? resolve(outcomes) : reject(this.#break(fate))))
               },
-              (e: unknown) => this.#end(() => reject(e as Error)),
+              (e: unknown) => this.#end(() => reject(e)),
             )
           }),
         () => this.#answer(() => reject(fault('store.busy'))),
@@ -92,7 +92,7 @@ export class UnreliableStore implements Store {
         if (this.#refuses(reject)) return
         this.#read(query).then(
           (result) => this.#answer(() => resolve(result)),
-          (e: unknown) => this.#answer(() => reject(e as Error)),
+          (e: unknown) => this.#answer(() => reject(e)),
         )
       })
     })
@@ -132,7 +132,7 @@ export class UnreliableStore implements Store {
                 const transaction = this.#transaction(inner, limit)
                 this.#answer(() => resolve(transaction))
               },
-              (e: unknown) => this.#end(() => reject(e as Error)),
+              (e: unknown) => this.#end(() => reject(e)),
             )
           }),
         () => this.#answer(() => reject(fault('store.busy'))),
