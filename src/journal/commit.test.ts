@@ -20,7 +20,7 @@ class SlowStore implements Store {
   commit(units: readonly Unit[], sync: Sync): Promise<readonly Outcome[]> {
     return new Promise((resolve, reject) => {
       const fine = units.map((): Outcome => ({ ok: true, results: [1] }))
-      this.calls.push({ units, sync, end: (outcomes = fine) => resolve(outcomes), fail: (e) => reject(e as Error) })
+      this.calls.push({ units, sync, end: (outcomes = fine) => resolve(outcomes), fail: (e) => reject(e) })
     })
   }
 

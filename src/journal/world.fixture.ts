@@ -1,4 +1,4 @@
-import type { Outcome, Read, Store, StoreCan, Sync, Unit } from '#adapters/stores/port.ts'
+import type { Outcome, Read, Store, StoreCan, StoreTransaction, Sync, Unit } from '#adapters/stores/port.ts'
 import { openStore } from '#adapters/stores/sqlite/open.fixture.ts'
 import type { Fault } from '#kernel/fault.ts'
 import { uuid7 } from '#kernel/id.ts'
@@ -19,6 +19,8 @@ export class HookedStore implements Store {
   can: StoreCan
   onCommit: ((units: readonly Unit[], sync: Sync, go: () => Answer) => Answer) | undefined
   onRead: ((query: Read, go: () => Promise<unknown>) => Promise<unknown>) | undefined
+  /** Ends a transaction: `go` commits it. */
+  onTransactionCommit: ((go: () => Answer) => Answer) | undefined
   readonly watchers = new Set<() => void>()
 
   constructor(inner: Store) {
@@ -37,8 +39,13 @@ export class HookedStore implements Store {
     return (this.onRead ? this.onRead(query, go) : go()) as ReturnType<typeof go>
   }
 
-  begin(limit: number): ReturnType<Store['begin']> {
-    return this.inner.begin(limit)
+  async begin(limit: number): Promise<StoreTransaction> {
+    const inner = await this.inner.begin(limit)
+    const commit = (units: readonly Unit[]): Answer => {
+      const go = (): Answer => inner.commit(units)
+      return this.onTransactionCommit ? this.onTransactionCommit(go) : go()
+    }
+    return { query: (s) => inner.query(s), commit, rollback: () => inner.rollback() }
   }
 
   watch(changed: () => void): () => void {
@@ -106,6 +113,8 @@ export type JournalWorld = {
   readonly store: HookedStore
   readonly clock: VirtualClock
   readonly journal: Journal
+  /** Appends messages in one commit, without keys. */
+  publishAll(data: readonly unknown[]): Promise<void>
   /** Appends a message; its body is JSON of `data`. */
   publish(data: unknown, options?: Partial<Draft>): Promise<{ readonly offset: number; readonly duplicate: boolean }>
   settle(): Promise<void>
@@ -136,6 +145,13 @@ export async function journalWorld(
     store: runtime.store,
     clock: runtime.clock,
     journal,
+    async publishAll(data) {
+      const topic = journal.log.topic('things')
+      const draft = { key: null, meta: null, dedupe: 0 }
+      await journal.log.append(
+        data.map((d) => journal.log.entry(topic, { ...draft, id: runtime.ids.next(), body: JSON.stringify(d) })),
+      )
+    },
     async publish(data, draft = {}) {
       const topic = journal.log.topic('things')
       const entry = journal.log.entry(topic, {
