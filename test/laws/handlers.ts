@@ -96,13 +96,13 @@ export class Handlers {
           to: orders,
           ...common,
           batch: s.batch,
-          handleBatch: ((batch: readonly { data: Data }[], ctx: BatchContext) =>
+          handleBatch: (batch: readonly { data: Data }[], ctx: BatchContext) =>
             this.#many(
               process,
               out,
               batch.map((b) => b.data),
               ctx,
-            )),
+            ),
         }),
       )
     }
