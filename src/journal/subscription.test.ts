@@ -213,22 +213,9 @@ test('a due message of a partition that another worker has does not stop the clo
     }),
   ])
   const subscription = w.journal.subscriptions.get('reader')!.id
-  const theirs = {
-    subscription,
-    partition: 7,
-    offset: 0,
-    key: null,
-    id: 'theirs',
-    time: 0,
-    meta: null,
-    body: '0',
-    state: 'retry',
-    attempts: 1,
-    due: w.clock.now() - 10_000,
-    since: 0,
-    faults: null,
-    heldBy: null,
-  } as const
+  const message = { subscription, partition: 7, offset: 0, key: null, id: 'theirs', time: 0, meta: null, body: '0' }
+  const how = { state: 'retry', attempts: 1, due: w.clock.now() - 10_000, since: 0, faults: null, heldBy: null } as const
+  const theirs = { ...message, ...how }
   await w.store.commit([{ writes: [{ write: 'park', parked: theirs }] }], 'durable')
   await w.publish('ours')
   await w.clock.advance(5_000)
