@@ -11,13 +11,17 @@ const all = (run: Run): unknown[] => run.messages.map((m) => JSON.parse(String(m
 
 test('handlers that return in the same turn do not pile up on the stack, however many messages wait', async () => {
   let handled = 0
-  const count = (): void => void handled++
-  await using w = await journalWorld([reader(count, { concurrency: 1 })], { partitions: 4 })
+  const hold = gate()
+  // The first one holds the only place until all partitions have messages ready.
+  const handle = (): Promise<void> | void => (handled++ === 0 ? hold.opened : undefined)
+  await using w = await journalWorld([reader(handle, { concurrency: 1 })], { partitions: 8 })
   const topic = w.journal.log.topic('things')
   const entries = Array.from({ length: 8_000 }, (_, i) =>
     w.journal.log.entry(topic, { id: `${i}`, key: i % 3 ? `k${i % 7}` : null, meta: null, body: '0', dedupe: 0 }),
   )
   await w.journal.log.append(entries)
+  await w.settle()
+  hold.open()
   for (let i = 0; i < 100 && handled < entries.length; i++) await w.settle()
   assert.equal(handled, entries.length)
 })
@@ -94,14 +98,13 @@ test('messages behind a dead one fill whole batches and do not stop those of oth
       { batch: 2 },
     ),
   ])
-  await w.publish('bad', { key: 'k' })
-  await w.settle()
   const topic = w.journal.log.topic('things')
+  const behind = Array.from({ length: 20 }, (_, i) => `b${i}`)
   await w.journal.log.append(
-    ['b1', 'b2', 'b3', 'b4', 'other'].map((d) =>
+    ['first', 'bad', ...behind, 'other'].map((d) =>
       w.journal.log.entry(topic, {
         id: d,
-        key: d === 'other' ? d : 'k',
+        key: d === 'bad' || d.startsWith('b') ? 'k' : d,
         meta: null,
         body: JSON.stringify(d),
         dedupe: 0,
@@ -109,47 +112,45 @@ test('messages behind a dead one fill whole batches and do not stop those of oth
     ),
   )
   await w.settle()
-  assert.deepEqual(good, ['other'])
+  assert.deepEqual(good, ['first', 'other'])
 })
 
 test('a message that waits for room in a batch is not overtaken by a later one of its key that was parked', async () => {
   const good: unknown[] = []
+  const failX = gate()
   const hold = gate()
-  let failX = true
   await using w = await journalWorld(
     [
       reader(
         async (run) => {
           const [d] = all(run)
-          if (d === 'long') return hold.opened
-          if (d === 'x' && failX) {
-            failX = false
-            throw failed()
-          }
+          if (d === 'w' && run.attempt === 1) throw failed()
+          if (d === 'w') return hold.opened
+          if (d === 'x' && run.attempt === 1) await failX.opened
           good.push(d)
           return undefined
         },
-        { batch: 1, concurrency: 1 },
+        { batch: 1, concurrency: 1, retry: { attempts: 5, delay: () => 100 } },
       ),
     ],
     { partitions: 2 },
   )
   const topic = w.journal.log.topic('things')
-  const keyIn = (partition: number): string => {
-    for (let i = 0; ; i++)
-      if (
-        w.journal.log.entry(topic, { id: 'i', key: `k${i}`, meta: null, body: '0', dedupe: 0 }).slot ===
-        topic.slot + partition
-      )
-        return `k${i}`
-  }
-  const [k, other] = [keyIn(0), keyIn(1)]
-  const entry = (d: string, key: string) =>
-    w.journal.log.entry(topic, { id: d, key, meta: null, body: JSON.stringify(d), dedupe: 0 })
-  await w.journal.log.append([entry('x', k), entry('y', k), entry('long', other)])
+  const slotOf = (key: string): number =>
+    w.journal.log.entry(topic, { id: 'i', key, meta: null, body: '0', dedupe: 0 }).slot - topic.slot
+  const keyIn = (partition: number): string =>
+    Array.from({ length: 100 }, (_, i) => `k${i}`).find((k) => slotOf(k) === partition)!
+  const k = keyIn(0)
+  await w.publish('w', { key: keyIn(1) })
+  await w.settle()
+  await w.publish('x', { key: k })
+  await w.publish('y', { key: k })
+  // The retry of w is due and takes the place that x gives up: y is read and waits.
+  await w.clock.advance(1_000)
+  failX.fail(failed())
   await w.settle()
   await w.publish('z', { key: k })
-  await w.clock.advance(5_000)
+  await w.clock.advance(1_000)
   hold.open()
   await w.clock.advance(20_000)
   assert.deepEqual(good, ['x', 'y', 'z'])
@@ -214,7 +215,14 @@ test('a due message of a partition that another worker has does not stop the clo
   ])
   const subscription = w.journal.subscriptions.get('reader')!.id
   const message = { subscription, partition: 7, offset: 0, key: null, id: 'theirs', time: 0, meta: null, body: '0' }
-  const how = { state: 'retry', attempts: 1, due: w.clock.now() - 10_000, since: 0, faults: null, heldBy: null } as const
+  const how = {
+    state: 'retry',
+    attempts: 1,
+    due: w.clock.now() - 10_000,
+    since: 0,
+    faults: null,
+    heldBy: null,
+  } as const
   const theirs = { ...message, ...how }
   await w.store.commit([{ writes: [{ write: 'park', parked: theirs }] }], 'durable')
   await w.publish('ours')

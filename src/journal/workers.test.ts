@@ -118,6 +118,23 @@ test('a frozen worker is gone after 15 s; when it wakes it is known again and ow
   )
 })
 
+test('a lease is never held by a worker that nobody knows: it could not be found dead', async () => {
+  await using f = await fleet()
+  const a = (await f.worker(1, 'there')).workers
+  const b = (await f.worker(2)).workers
+  await a.start()
+  await b.start()
+  // Taken for gone, and not yet heard of again.
+  await f.store.commit([{ writes: [{ write: 'gone', worker: a.id }] }], 'durable')
+  await a.lease('p')
+  await a.stop()
+  f.store.onCommit = (units, _sync, go) =>
+    units.some((u) => u.writes.some((w) => w.write === 'worker' && w.worker.pid === 1)) ? new Promise(() => {}) : go()
+  await f.store.commit([{ writes: [{ write: 'lease', name: 'p', worker: a.id, from: null }] }], 'durable')
+  await f.clock.advance(30_000)
+  assert.deepEqual((await b.lease('p'))?.name, 'p')
+})
+
 test('a worker of this machine whose process has ended is gone at once', async () => {
   await using f = await fleet()
   const a = (await f.worker(1)).workers

@@ -1,5 +1,5 @@
 import { schemaLevel } from '#adapters/stores/migrations/index.ts'
-import type { Store, Worker } from '#adapters/stores/port.ts'
+import type { Store, Worker, Write } from '#adapters/stores/port.ts'
 import type { Cancel } from '#kernel/clock.ts'
 import { isFault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
@@ -57,8 +57,10 @@ export class Workers {
   /** Takes the lease if nobody alive holds it; undefined otherwise. Idempotent for its holder. */
   async lease(name: string): Promise<Lease | undefined> {
     if (this.outdated || this.#stopped) return undefined
-    const [epoch] = await this.#commit.add(
-      { writes: [{ write: 'lease', name, worker: this.id, from: this.id }] },
+    // Together with the word that we live: we may have been taken for gone meanwhile, and a lease of a worker that nobody
+    // knows would never be free again.
+    const [, epoch] = await this.#commit.add(
+      { writes: [this.#alive(), { write: 'lease', name, worker: this.id, from: this.id }] },
       'durable',
     )
     if (typeof epoch !== 'number' || epoch === 0) return undefined
@@ -91,7 +93,12 @@ export class Workers {
   }
 
   #sayAlive(): Promise<unknown> {
-    return this.#commit.add({ writes: [{ write: 'worker', worker: { ...this.#me, beat: ++this.#beat } }] }, 'relaxed')
+    this.#beat++
+    return this.#commit.add({ writes: [this.#alive()] }, 'relaxed')
+  }
+
+  #alive(): Write {
+    return { write: 'worker', worker: { ...this.#me, beat: this.#beat } }
   }
 
   async #lookAround(): Promise<void> {
