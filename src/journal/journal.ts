@@ -95,7 +95,7 @@ export class Journal {
     this.workers.onChange = () => {
       for (const s of this.subscriptions.values()) s.claim().catch((e: unknown) => this.#trouble(e))
     }
-    this.#unwatch = this.#runtime.store.watch(() => void this.refresh())
+    this.#unwatch = this.#runtime.store.watch((heads) => (heads ? this.log.reached(heads) : void this.refresh()))
     await this.delays.look()
     this.retention.start()
   }

@@ -1,4 +1,4 @@
-import type { Appended, Entry, Store, Stored, TopicRow, WriteResult } from '#adapters/stores/port.ts'
+import type { Appended, Entry, Head, Store, Stored, TopicRow, WriteResult } from '#adapters/stores/port.ts'
 import type { Clock } from '#kernel/clock.ts'
 import { fault } from '#kernel/fault.ts'
 import { hash53 } from '#kernel/hash.ts'
@@ -103,11 +103,15 @@ export class Log {
 
   /** Looks at the store: after another process, or the timer, has appended. */
   async refresh(): Promise<void> {
-    const slots = this.topics.flatMap((t) => Array.from({ length: t.partitions }, (_, p) => t.slot + p))
-    for (const b of await this.#store.read({ read: 'bounds', slots })) {
-      if (b.next <= (this.#heads.get(b.slot) ?? 0)) continue
-      this.#heads.set(b.slot, b.next)
-      this.#wake(b.slot)
+    this.reached(await this.#store.read({ read: 'heads' }))
+  }
+
+  /** These slots are known to have durable messages below `next`. */
+  reached(heads: readonly Head[]): void {
+    for (const { slot, next } of heads) {
+      if (next <= (this.#heads.get(slot) ?? 0)) continue
+      this.#heads.set(slot, next)
+      this.#wake(slot)
     }
   }
 

@@ -84,7 +84,7 @@ test('a delayed message appears although the log could not be read when it was m
   await w.journal.delays.add(entry, w.clock.now() + 1_000)
   let failures = 0
   w.store.onRead = (query, go) =>
-    query.read === 'bounds' && failures++ === 0 ? Promise.reject(fault('store.busy')) : go()
+    query.read === 'heads' && failures++ === 0 ? Promise.reject(fault('store.busy')) : go()
   await w.clock.advance(10_000)
   assert.deepEqual(seen, ['d'])
 })
@@ -242,7 +242,7 @@ test('a parked message whose lease was lost in its transaction is left to the ne
 test('a process that stood still lets go of what others have taken before it handles anything', async () => {
   const seen: unknown[] = []
   await using w = await journalWorld([reader((run) => void seen.push(dataOf(run)))])
-  w.store.can = { durable: false, shared: 'machine' }
+  w.store.can = { ...w.store.can, shared: 'machine' }
   const [lease] = await w.store.read({ read: 'leases' })
   const topic = w.journal.log.topic('things')
   const entry = w.journal.log.entry(topic, { id: 'theirs', key: null, meta: null, body: '"theirs"', dedupe: 0 })

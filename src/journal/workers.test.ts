@@ -11,7 +11,7 @@ import { openStore } from '#adapters/stores/sqlite/open.fixture.ts'
 async function fleet() {
   const clock = virtualClock()
   const store = new HookedStore(await openStore(':memory:', clock))
-  store.can = { durable: false, shared: 'machine' }
+  store.can = { ...store.can, shared: 'machine' }
   const started: Workers[] = []
   const alive = new Set([1, 2, 3])
   return {

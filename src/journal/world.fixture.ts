@@ -21,7 +21,7 @@ export class HookedStore implements Store {
   onRead: ((query: Read, go: () => Promise<unknown>) => Promise<unknown>) | undefined
   /** Ends a transaction: `go` commits it. */
   onTransactionCommit: ((go: () => Answer) => Answer) | undefined
-  readonly watchers = new Set<() => void>()
+  readonly watchers = new Set<Parameters<Store['watch']>[0]>()
 
   constructor(inner: Store) {
     this.inner = inner
@@ -48,7 +48,7 @@ export class HookedStore implements Store {
     return { query: (s) => inner.query(s), commit, rollback: () => inner.rollback() }
   }
 
-  watch(changed: () => void): () => void {
+  watch(changed: Parameters<Store['watch']>[0]): () => void {
     this.watchers.add(changed)
     return () => void this.watchers.delete(changed)
   }

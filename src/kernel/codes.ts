@@ -157,6 +157,26 @@ export const codes = {
     503,
     'A write could not be confirmed on disk. The store is closed and must be reopened; unconfirmed work was not acknowledged.',
   ),
+  'store.unreachable': row(
+    'transient',
+    503,
+    'The database cannot be reached, or is not the writable one. Nothing was applied. It is tried again; check the server, the address and the network.',
+  ),
+  'store.unanswered': row(
+    'transient',
+    503,
+    'The connection to the database was lost before its answer came, and could not be had again in time to ask. It may have been applied.',
+  ),
+  'store.rights': row(
+    'config',
+    500,
+    'The role may not do what the store needs: connect, create its schema and tables there, read and write them. Grant it, or make the schema its own.',
+  ),
+  'store.altered': row(
+    'config',
+    500,
+    'Tables, indexes or functions of the store are not as its migrations made them. The differences are listed; undo them, nothing was changed.',
+  ),
   'store.closed': row('cancelled', 503, 'The store is closed: the app is stopping.'),
   'store.sql': row(
     'bug',

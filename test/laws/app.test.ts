@@ -25,7 +25,7 @@ function failingFirst(effect: (order: Order, ctx: BatchContext) => Promise<unkno
           results.push(new Fault('test.failed', 'transient'))
           continue
         }
-        await effect(data as Order, ctx)
+        await effect(data, ctx)
         results.push(undefined)
       }
       return results
@@ -92,7 +92,7 @@ test('a transaction whose commit was not answered and had landed: its message is
   const clock = virtualClock()
   const runtime = await runtimeOf({ clock })
   const handled: unknown[] = []
-  const one = subscription('one', { to: orders, handle: (o) => void handled.push((o as Order).id) })
+  const one = subscription('one', { to: orders, handle: (o) => void handled.push(o.id) })
   const app = await fairlead(
     { use: [orders, one], store: { kind: 'test', open: () => Promise.resolve(runtime.store) } },
     { ...runtime, clock },

@@ -98,11 +98,11 @@ export class UnreliableStore implements Store {
     })
   }
 
-  /** `bounds` syncs the file, which is I/O of another thread: its answer is made of `newest` instead. */
+  /** `heads` and `bounds` sync the file, which is I/O of another thread: their answers are made of `newest` instead. */
   async #read<R extends Read>(query: R): Promise<ReadResult<R>> {
-    if (query.read !== 'bounds') return this.#inner.read(query)
+    if (query.read !== 'bounds' && query.read !== 'heads') return this.#inner.read(query)
     const out = []
-    for (const slot of query.slots) {
+    for (const slot of query.read === 'heads' ? await this.#slots() : query.slots) {
       const [newest] = await this.#inner.read({ read: 'newest', slot, below: Number.MAX_SAFE_INTEGER, limit: 1 })
       const [oldest] = await this.#inner.read({
         read: 'log',
@@ -116,6 +116,11 @@ export class UnreliableStore implements Store {
     }
     this.#disk.synced()
     return out as unknown as ReadResult<R>
+  }
+
+  async #slots(): Promise<number[]> {
+    const topics = await this.#inner.read({ read: 'topics' })
+    return topics.flatMap((t) => Array.from({ length: t.partitions }, (_, p) => t.slot + p))
   }
 
   begin(limit: number): Promise<StoreTransaction> {

@@ -10,10 +10,11 @@ const simulated = ['kernel', 'resilience', 'journal', 'patterns']
 /** Rooms that also run in a browser. */
 const pure = ['kernel', 'resilience']
 
-/** The required packages and the one place that may import each (docs/decisions/0002). Types of a schema go everywhere. */
+/** The required packages, and the optional ones of adapters, each with the one place that may import it (docs/decisions/0002). Types of a schema go everywhere. */
 const homes: Readonly<Record<string, string>> = {
   '@standard-schema/spec': 'src/',
   commander: 'src/cli/',
+  pg: 'src/adapters/stores/postgres/',
   undici: 'src/app/http/',
   yaml: 'src/patterns/mappings/',
 }

@@ -134,8 +134,8 @@ function readable(bin: string, folder: string): string {
 
 function run(bin: string, program: string, args: readonly string[]): string {
   const done = spawnSync(join(bin, program), args, { ...asUser, encoding: 'utf8' })
-  if (done.status !== 0) throw new Error(`${program} failed: ${String(done.stderr ?? done.error)}`)
-  return String(done.stdout)
+  if (done.status !== 0) throw new Error(`${program} failed: ${done.error?.message ?? done.stderr}`)
+  return done.stdout
 }
 
 function runAsync(bin: string, program: string, args: readonly string[]): Promise<number> {

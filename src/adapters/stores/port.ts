@@ -24,8 +24,11 @@ export interface Store {
    * until it ends; it is rolled back after `limit` milliseconds.
    */
   begin(limit: number): Promise<StoreTransaction>
-  /** Calls back when another process has committed something; may call without reason. Returns the way to stop. */
-  watch(changed: () => void): () => void
+  /**
+   * Calls back when another process has committed something; may call without reason. With `heads`: all that is known to
+   * have changed is that these slots have messages below `next` (durable). Returns the way to stop.
+   */
+  watch(changed: (heads?: readonly Head[]) => void): () => void
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -41,7 +44,13 @@ export type StoreCan = {
   readonly durable: boolean
   /** Who may share it: only this process, several on one machine, or several machines. */
   readonly shared: 'process' | 'machine' | 'fleet'
+  /** `one`: while an interactive transaction is open, everybody else's commits wait. */
+  readonly writers: 'one' | 'many'
+  /** Whether the log lies in segments that `shed` drops whole; otherwise `trim` removes its messages one by one. */
+  readonly segments: boolean
 }
+
+export type Head = { readonly slot: number; readonly next: number }
 
 export type Sync = 'durable' | 'relaxed'
 
@@ -125,6 +134,19 @@ export type Write =
       readonly subject: string
       readonly detail: string
     }
+  /**
+   * In a store that `can.segments`: begins a new segment of the topic where the newest is older than `span` ms, and drops
+   * those in which every message is older than `before` and below `below` of its partition: a few at a time, each at the
+   * cost of a file. Result: messages dropped. Elsewhere nothing, 0.
+   */
+  | {
+      readonly write: 'shed'
+      readonly slot: number
+      readonly now: number
+      readonly before: number
+      readonly span: number
+      readonly below: readonly number[]
+    }
   /** Removes, at most `limit` rows, what is older than `before` (log: in this slot, never past `below`). Result: rows removed. */
   | {
       readonly write: 'trim'
@@ -148,7 +170,7 @@ export type Write =
       readonly below: number
       readonly limit: number
     }
-  /** Makes the topic known. Result: its first slot; a topic keeps the partition count it was born with. */
+  /** Makes the topic known. Result: its first slot; a topic keeps the partition count it was born with. Faults: `config.option` when all slots are taken. */
   | { readonly write: 'topic'; readonly name: string; readonly partitions: number }
   /** Makes the subscription known. Result: its number. `from` says where a new one begins. */
   | {
@@ -248,8 +270,9 @@ export type Read =
       readonly bytes: number
     }
   | { readonly read: 'newest'; readonly slot: number; readonly below: number; readonly limit: number }
-  | { readonly read: 'byId'; readonly slot: number; readonly partitions: number; readonly id: string }
-  /** For each slot the lowest offset kept and the next one to be given; everything below it is durable. */
+  /** For each slot of every topic the next offset to be given; everything below it is durable. */
+  | { readonly read: 'heads' }
+  /** For each slot the lowest offset kept, and its head. */
   | { readonly read: 'bounds'; readonly slots: readonly number[] }
   | { readonly read: 'topics' }
   | { readonly read: 'subscriptions' }
@@ -294,7 +317,7 @@ export type Read =
 type Results = {
   log: readonly Stored[]
   newest: readonly Stored[]
-  byId: { readonly slot: number; readonly offset: number } | null
+  heads: readonly Head[]
   bounds: readonly { readonly slot: number; readonly first: number; readonly next: number }[]
   topics: readonly TopicRow[]
   subscriptions: readonly SubscriptionRow[]

@@ -130,6 +130,8 @@ export class Model {
       }
       case 'trim':
         return this.#trim(w)
+      case 'shed':
+        return 0
       case 'compact':
         return this.#remove(
           (m) =>

@@ -122,6 +122,7 @@ export const transactionCases: readonly Case[] = [
   },
   {
     name: 'S146 commits and transactions of others wait until it has ended, and then follow in order',
+    needs: 'one writer',
     async run({ store, clock }) {
       const t = await topic(store)
       const tx = await store.begin(limit)
@@ -144,6 +145,7 @@ export const transactionCases: readonly Case[] = [
   },
   {
     name: 'S147 commits that waited go on when the limit ends it',
+    needs: 'one writer',
     async run({ store, clock }) {
       const t = await topic(store)
       await store.begin(limit)

@@ -22,12 +22,17 @@ export type Trial = {
   readonly store: Store
   readonly reopen: () => Promise<Store>
   readonly second: () => Promise<Store>
+  /** Moves the clock on until it holds, five seconds of it at most; between two looks a store that talks to a server gets its answers. */
+  until(holds: () => boolean): Promise<void>
 }
+
+/** What a case needs of a store: that it can be opened again, by a second process, that it has one writer for all. */
+export type Need = 'reopen' | 'second' | 'one writer'
 
 export type Case = {
   /** Case id and sentence. Ids are never given again. */
   readonly name: string
-  readonly needs?: 'reopen' | 'second'
+  readonly needs?: Need
   run(t: Trial): Promise<void>
 }
 

@@ -1,3 +1,4 @@
+import { spinePostgres } from './0001-spine.postgres.ts'
 import type { Migration } from './index.ts'
 
 /**
@@ -53,4 +54,5 @@ create table fl_calls (
 ) strict;
 create table fl_audit (id integer primary key, time integer not null, verb text not null, subject text not null, detail text not null) strict;
 `,
+  postgres: spinePostgres,
 }

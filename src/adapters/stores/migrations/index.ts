@@ -1,7 +1,7 @@
 import { spine } from './0001-spine.ts'
 
 /** One step of the schema, both dialects side by side. Never edited once released: a change is a new number. */
-export type Migration = { readonly level: number; readonly sqlite: string }
+export type Migration = { readonly level: number; readonly sqlite: string; readonly postgres: string }
 
 export const migrations: readonly Migration[] = [spine]
 

@@ -163,6 +163,8 @@ export class Apply {
         )
       case 'trim':
         return this.#trim(w)
+      case 'shed':
+        return 0
       case 'compact':
         return this.#compact(w)
       case 'topic':

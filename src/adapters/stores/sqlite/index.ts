@@ -3,6 +3,7 @@ import { wait, type Clock } from '#kernel/clock.ts'
 import { fault, isFault } from '#kernel/fault.ts'
 import type { Sql, SqlRow } from '#kernel/sql.ts'
 import type { Outcome, Read, ReadResult, Store, StoreAdapter, StoreCan, StoreTransaction, Sync, Unit } from '../port.ts'
+import { endsTransaction } from '../statement.ts'
 import { Apply } from './apply.ts'
 import { Checkpointer } from './checkpoint.ts'
 import { primaryCode, storeFault } from './errors.ts'
@@ -61,14 +62,14 @@ class SqliteStore implements Store {
   readonly #sync: WalSync | undefined
   readonly #checkpoints: Checkpointer | undefined
   readonly #writer = new Turn()
-  readonly #watchers = new Set<() => void>()
+  readonly #watchers = new Set<Parameters<Store['watch']>[0]>()
   #stopWatching: (() => void) | undefined
   #seenVersion: number | undefined = 0
   #closed: Promise<void> | undefined
 
   constructor(path: string, db: DatabaseSync, clock: Clock) {
     const memory = path === ':memory:'
-    this.can = { durable: !memory, shared: memory ? 'process' : 'machine' }
+    this.can = { durable: !memory, shared: memory ? 'process' : 'machine', writers: 'one', segments: false }
     this.#path = path
     this.#db = db
     this.#clock = clock
@@ -102,7 +103,7 @@ class SqliteStore implements Store {
     try {
       const result = this.#reader.answer(query)
       // What another process has written may not be on disk yet: nobody may act on it before it is.
-      if (query.read === 'bounds' && this.#sync) await this.#sync.durable()
+      if ((query.read === 'bounds' || query.read === 'heads') && this.#sync) await this.#sync.durable()
       return result
     } catch (e) {
       throw storeFault(e, this.#path)
@@ -172,7 +173,7 @@ class SqliteStore implements Store {
     }
   }
 
-  watch(changed: () => void): () => void {
+  watch(changed: Parameters<Store['watch']>[0]): () => void {
     if (this.can.shared === 'process' || this.#closed) return () => {}
     this.#watchers.add(changed)
     if (this.#stopWatching === undefined) this.#look()
@@ -283,10 +284,6 @@ class SqliteStore implements Store {
     if (this.#closed) throw fault('store.closed')
   }
 }
-
-/** A first word, behind spaces and comments, that would begin or end a transaction; `rollback to` a savepoint would not. */
-const endsTransaction =
-  /^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*(?:begin|commit|end|rollback(?!\s+(?:transaction\s+)?to\b))\b/i
 
 /** One writer at a time, first come first served. */
 class Turn {

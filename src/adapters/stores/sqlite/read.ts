@@ -28,27 +28,21 @@ export class Reader {
         const below = base + Math.min(q.below, offsetCount)
         return (this.#newest.all(base, below, q.limit) as unknown as LogRow[]).map((r) => stored(r, base))
       }
-      case 'byId': {
-        const row = this.#get(
-          'select pos from fl_log where pos >= ? and pos < ? and id = ? limit 1',
-          q.slot * offsetCount,
-          (q.slot + q.partitions) * offsetCount,
-          q.id,
+      case 'heads':
+        return this.#all('select slot, partitions from fl_topics order by slot').flatMap((t) =>
+          Array.from({ length: Number(t['partitions']) }, (_, p) => {
+            const slot = Number(t['slot']) + p
+            return { slot, next: this.#next(slot) }
+          }),
         )
-        return row
-          ? { slot: Math.floor(Number(row['pos']) / offsetCount), offset: Number(row['pos']) % offsetCount }
-          : null
-      }
       case 'bounds':
         return q.slots.map((slot) => {
-          // Two statements: SQLite answers min and max from the B-tree's edge only when each stands alone.
           const range: [number, number] = [slot * offsetCount, (slot + 1) * offsetCount]
           const first = this.#get('select min(pos) p from fl_log where pos >= ? and pos < ?', ...range)?.['p']
-          const last = this.#get('select max(pos) p from fl_log where pos >= ? and pos < ?', ...range)?.['p']
           return {
             slot,
             first: first == null ? 0 : Number(first) % offsetCount,
-            next: last == null ? 0 : (Number(last) % offsetCount) + 1,
+            next: this.#next(slot),
           }
         })
       case 'topics':
@@ -153,6 +147,16 @@ export class Reader {
           ),
         }
     }
+  }
+
+  /** By a statement of its own: SQLite answers min and max from the B-tree's edge only when each stands alone. */
+  #next(slot: number): number {
+    const last = this.#get(
+      'select max(pos) p from fl_log where pos >= ? and pos < ?',
+      slot * offsetCount,
+      (slot + 1) * offsetCount,
+    )?.['p']
+    return last == null ? 0 : (Number(last) % offsetCount) + 1
   }
 
   #messages(slot: number, from: number, below: number, limit: number, bytes: number): Stored[] {

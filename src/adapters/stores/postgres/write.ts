@@ -1,0 +1,337 @@
+import type { Clock } from '#kernel/clock.ts'
+import { fault, isFault } from '#kernel/fault.ts'
+import { offsetCount, type Head, type Outcome, type Sync, type Unit } from '../port.ts'
+import type { Connector } from './connect.ts'
+import { byteaArray, escapedJson, int4Array, int8Array, textArray, bitsOf } from './encode.ts'
+import { mayTryAgain, storeFault } from './errors.ts'
+import { Lost, sqlState, type Row, type Session } from './session.ts'
+import type { Topics } from './topics.ts'
+import { Answers, hashOf, phases, unitJson, type Batch, type JsonOutcome, type Phase } from './units.ts'
+
+/** A transaction that was in the way of another is tried again this often. */
+const tries = 5
+/** SQLSTATE of a statement behind one that failed in the same transaction. */
+const behindAFailure = '25P02'
+
+type Statement = { readonly text: string; readonly name?: string; readonly values?: readonly unknown[] }
+type Job = {
+  readonly units: readonly Unit[]
+  readonly sync: Sync
+  readonly phases: readonly Phase[]
+  readonly seq: number
+}
+
+/**
+ * The one connection on which this process commits, in the order of the calls. A commit is one statement wherever it can be
+ * (one round trip, nothing to roll back), otherwise one pipelined transaction; the next is sent before the first is answered.
+ *
+ * When the connection is lost, nobody knows what of the statements under way has happened. The server is made to end what
+ * that connection was doing, and then asked: appended messages are looked for by their ids, other writes by the number that
+ * each commit leaves under its session. What happened is answered, what did not is done again; a cursor may move twice.
+ */
+export class Writer {
+  readonly #connector: Connector
+  readonly #clock: Clock
+  readonly #topics: Topics
+  readonly #committed: (heads: readonly Head[], look: boolean) => void
+  #session: Promise<Session> | undefined
+  /** Lost sessions and the server's word that it has ended them. */
+  readonly #ended = new Map<string, Promise<void>>()
+  #sent: Promise<void> = Promise.resolve()
+  #general: Promise<unknown> = Promise.resolve()
+  #seq = 0
+  #open = 0
+  #idle: (() => void)[] = []
+
+  /** `committed` is told which heads moved, and whether others have something to look at. */
+  constructor(
+    connector: Connector,
+    clock: Clock,
+    topics: Topics,
+    committed: (heads: readonly Head[], look: boolean) => void,
+  ) {
+    this.#connector = connector
+    this.#clock = clock
+    this.#topics = topics
+    this.#committed = committed
+  }
+
+  async commit(units: readonly Unit[], sync: Sync): Promise<readonly Outcome[]> {
+    this.#open++
+    const before = this.#sent
+    let sent: () => void = () => {}
+    this.#sent = new Promise((resolve) => (sent = resolve))
+    try {
+      await before
+      if (!this.#topics.knows(units)) await this.#topics.refresh()
+      const job: Job = { units, sync, phases: phases(units, (slot) => this.#topics.of(slot)), seq: ++this.#seq }
+      // Of a session the server keeps one outcome: the next of the kind waits until this one is known.
+      if (job.phases.some((p) => p.general.length > 0)) await this.#general
+      const done = this.#run(job, sent)
+      if (job.phases.some((p) => p.general.length > 0)) this.#general = done.catch(() => {})
+      const outcomes = await done
+      this.#tell(job)
+      return outcomes
+    } catch (e) {
+      throw storeFault(e)
+    } finally {
+      sent()
+      if (--this.#open === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    }
+  }
+
+  async #run(job: Job, sent: () => void): Promise<readonly Outcome[]> {
+    const until = this.#clock.mono() + this.#connector.settings.patience
+    for (let n = 1; ; n++) {
+      const session = await this.#ready(until)
+      const answers = new Answers(job.units)
+      try {
+        const done = this.#send(session, job, answers)
+        sent()
+        await done
+        return answers.outcomes
+      } catch (e) {
+        if (e instanceof Lost) {
+          if (await this.#happened(session.id, job, answers, until)) return answers.outcomes
+          if (this.#clock.mono() >= until) throw fault('store.unreachable', { cause: e })
+        } else if (!mayTryAgain(e) || n >= tries) throw e
+        // A server that has become a replica: another one takes writes now.
+        if (sqlState(e) === '25006') await this.#leave(session)
+      }
+    }
+  }
+
+  /** The session, opened when it is absent; asked for by all at once, opened once. */
+  #ready(until: number): Promise<Session> {
+    this.#session ??= this.#connector.connect('ours', until).then(
+      (session) => {
+        session.onLost = () => (this.#session = undefined)
+        return session
+      },
+      (e: unknown) => {
+        this.#session = undefined
+        throw e
+      },
+    )
+    return this.#session
+  }
+
+  async #leave(session: Session): Promise<void> {
+    this.#session = undefined
+    await session.close()
+  }
+
+  async #send(session: Session, job: Job, answers: Answers): Promise<void> {
+    const parts = statements(session.id, job, answers, this.#clock.now())
+    const run = (s: Statement): Promise<readonly Row[]> => session.query(s.text, s.values, s.name)
+    if (parts.length === 1 && (job.sync === 'durable' || parts[0]!.relaxes)) {
+      parts[0]!.answered(await run(parts[0]!.statement))
+      return
+    }
+    if (parts.length === 0) return
+    const all = [
+      run({ text: 'begin' }),
+      ...(job.sync === 'relaxed' ? [run({ text: 'set local synchronous_commit = off' })] : []),
+      ...parts.map(async (p) => p.answered(await run(p.statement))),
+      run({ text: 'commit' }),
+    ]
+    const results = await Promise.allSettled(all)
+    const failures = results.filter((r) => r.status === 'rejected').map((r) => r.reason as unknown)
+    const failure = failures.find((e) => sqlState(e) !== behindAFailure) ?? failures[0]
+    if (failure !== undefined) throw failure
+  }
+
+  /**
+   * Whether the job was committed by a session that was lost before it answered; fills in its answers. Rejects with
+   * `store.unanswered` when that cannot be found out in time.
+   */
+  async #happened(id: string, job: Job, answers: Answers, until: number): Promise<boolean> {
+    try {
+      const session = await this.#ready(Math.max(until, this.#clock.mono() + this.#connector.settings.patience))
+      if (!this.#ended.has(id))
+        this.#ended.set(id, this.#connector.gone(session, id, until + this.#connector.settings.patience))
+      await this.#ended.get(id)
+      if (job.phases.some((p) => p.general.length > 0)) return await recorded(session, id, job, answers)
+      return await found(session, job, answers)
+    } catch (e) {
+      if (isFault(e, 'store.unreachable') || e instanceof Lost) throw fault('store.unanswered', { cause: e })
+      throw e
+    }
+  }
+
+  #tell(job: Job): void {
+    const heads: Head[] = []
+    for (const phase of job.phases) {
+      for (const b of phase.batches) {
+        this.#topics.moved(b.topic, b.next)
+        b.counts.forEach((n, p) => n > 0 && heads.push({ slot: b.topic + p, next: b.next[p]! }))
+      }
+    }
+    const look = job.phases.some((p) => p.general.some((g) => g.unit.writes.some((w) => seenByOthers.has(w.write))))
+    if (heads.length > 0 || look) this.#committed(heads, look)
+  }
+
+  /** Resolves when every commit handed in so far is answered. */
+  settled(): Promise<void> {
+    return this.#open === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  async close(): Promise<void> {
+    await this.settled()
+    const session = await this.#session?.catch(() => undefined)
+    if (!session) return
+    await session.query('delete from fl_sessions where id = $1', [session.id]).catch(() => {})
+    await session.close()
+  }
+}
+
+/** Writes after which other processes look around: an operator's word, a lease that is free, a new topic, delayed messages in the log. */
+const seenByOthers: ReadonlySet<string> = new Set([
+  'audit',
+  'release',
+  'gone',
+  'topic',
+  'subscription',
+  'fire',
+  'append',
+])
+
+type Part = {
+  readonly statement: Statement
+  /** It asks for a relaxed commit itself. */
+  readonly relaxes: boolean
+  answered(rows: readonly Row[]): void
+}
+
+function statements(session: string, job: Job, answers: Answers, now: number): readonly Part[] {
+  const relaxed = job.sync === 'relaxed'
+  return job.phases.flatMap(({ batches, advances, general }): Part[] => [
+    ...batches.map((batch) => ({
+      statement: appending(batch),
+      relaxes: false,
+      answered: ([row]: readonly Row[]) =>
+        answers.appended(batch, row![0] as number[], row![1] as (number | null)[] | null),
+    })),
+    ...(advances.length === 0
+      ? []
+      : [
+          {
+            statement: {
+              name: 'advance',
+              text: 'select fl_advance($1, $2, $3, $4, $5, $6, $7)',
+              values: [
+                textArray(advances.map((a) => a.lease.name)),
+                int8Array(advances.map((a) => a.lease.epoch)),
+                int4Array(advances.map((a) => a.write.subscription)),
+                int4Array(advances.map((a) => a.write.partition)),
+                int8Array(advances.map((a) => a.write.low)),
+                textArray(advances.map((a) => bitsOf(a.write.done))),
+                relaxed,
+              ],
+            },
+            relaxes: true,
+            answered: ([row]: readonly Row[]) =>
+              advances.forEach((a, i) => answers.advanced(a, (row![0] as boolean[])[i]!)),
+          },
+        ]),
+    ...(general.length === 0
+      ? []
+      : [
+          {
+            statement: {
+              name: 'commit',
+              text: 'select fl_commit($1, $2, $3, $4, false)',
+              values: [session, job.seq, escapedJson(general.map((g) => unitJson(g.unit, now))), relaxed],
+            },
+            relaxes: true,
+            answered: ([row]: readonly Row[]) => answers.general(general, row![0] as JsonOutcome[]),
+          },
+        ]),
+  ])
+}
+
+function appending(batch: Batch): Statement {
+  const { sent } = batch
+  const checked = batch.checked.size
+  return {
+    name: 'append',
+    text: 'select base, known from fl_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)',
+    values: [
+      batch.topic,
+      int4Array(sent.map((s) => s.entry.slot)),
+      int4Array(sent.map((s) => s.rank)),
+      int8Array(batch.counts),
+      int8Array(sent.map((s) => s.entry.time)),
+      textArray(sent.map((s) => s.entry.id)),
+      textArray(sent.map((s) => s.entry.key)),
+      textArray(sent.map((s) => s.entry.meta)),
+      textArray(sent.map((s) => (typeof s.entry.body === 'string' ? s.entry.body : null))),
+      byteaArray(sent.map((s) => (typeof s.entry.body === 'string' ? null : s.entry.body))),
+      batch.window,
+      checked === 0 ? null : int8Array(sent.map((s) => hashOf(s.entry))),
+      checked,
+    ],
+  }
+}
+
+/** By the number that the commit left under its session, with its outcome. */
+async function recorded(session: Session, id: string, job: Job, answers: Answers): Promise<boolean> {
+  const [row] = await session.query('select seq, outcome from fl_sessions where id = $1', [id])
+  if (row === undefined || row[0] !== job.seq) return false
+  const [phase, ...more] = job.phases
+  // Of a commit in several phases only the last one's outcome is kept.
+  if (more.length > 0) throw fault('store.unanswered')
+  answers.general(phase!.general, row[1] as JsonOutcome[])
+  await advanced(session, phase!, answers)
+  for (const batch of phase!.batches) if (!(await located(session, batch, answers))) throw fault('store.unanswered')
+  return true
+}
+
+/** By the ids of the messages. Cursors alone are moved again: that changes nothing where it was done. */
+async function found(session: Session, job: Job, answers: Answers): Promise<boolean> {
+  let any = false
+  for (const phase of job.phases) {
+    for (const batch of phase.batches) {
+      if (!(await located(session, batch, answers))) return any && Promise.reject(fault('store.unanswered'))
+      any = true
+    }
+  }
+  if (!any) return false
+  for (const phase of job.phases) await advanced(session, phase, answers)
+  return true
+}
+
+/** A lease that is still held was held then. */
+async function advanced(session: Session, phase: Phase, answers: Answers): Promise<void> {
+  for (const a of phase.advances) {
+    const rows = await session.query('select 1 from fl_leases where name = $1 and epoch = $2 and worker is not null', [
+      a.lease.name,
+      a.lease.epoch,
+    ])
+    answers.advanced(a, rows.length > 0)
+  }
+}
+
+/** Whether the batch is in the log: then also where each of its entries is; those not behind the old heads were there before. */
+async function located(session: Session, batch: Batch, answers: Answers): Promise<boolean> {
+  const ids = textArray(batch.sent.map((s) => s.entry.id))
+  const rows = await session.query('select id, pos from fl_find($1, $2, $3)', [batch.topic, int8Array(batch.from), ids])
+  if (rows.length === 0) return false
+  const at = new Map(rows.map((r) => [r[0] as string, r[1] as number]))
+  const missing = batch.sent.filter((s) => !at.has(s.entry.id))
+  const seen = new Map<string, number>()
+  if (missing.length > 0) {
+    const known = await session.query('select hash, pos from fl_known($1, $2)', [
+      batch.topic,
+      int8Array(missing.map((s) => hashOf(s.entry))),
+    ])
+    const byHash = new Map(known.map((r) => [r[0] as number, r[1] as number]))
+    for (const s of missing) seen.set(s.entry.id, byHash.get(hashOf(s.entry)!)!)
+  }
+  const base = batch.counts.map((_, p) => {
+    const first = batch.sent.find((s) => s.entry.slot === batch.topic + p && at.has(s.entry.id))
+    return first ? at.get(first.entry.id)! % offsetCount : 0
+  })
+  answers.appended(batch, base, missing.length === 0 ? null : batch.sent.map((s) => seen.get(s.entry.id) ?? null))
+  return true
+}
