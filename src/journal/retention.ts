@@ -3,11 +3,14 @@ import type { Cancel } from '#kernel/clock.ts'
 import { isFault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { GroupCommit } from './commit.ts'
-import type { Log } from './log.ts'
+import type { Log, Topic } from './log.ts'
 
 /** A pass comes after a hundredth of the shortest age, within these bounds; at once again when one had to stop early. */
 const shortestPause = 60_000
 const longestPause = 3_600_000
+/** Of a store that can drop whole segments: how many a topic's age is divided into, and how long one is at least. */
+const segmentsPerAge = 8
+const shortestSegment = 3_600_000
 /** Rows a statement may remove, and statements a pass may run for one slot: a pass never holds the writer for long. */
 const rowsAtOnce = 2_000
 const stepsPerSlot = 50
@@ -25,7 +28,8 @@ export type KeepRecords = { readonly calls: number; readonly audit: number; read
 
 /**
  * Removes what is old, in small steps, between once a minute and once an hour: messages past the age of their topic, older messages of a key in
- * compacted topics, call records, audit entries, expired keys, dedupe entries. A message that a subscription has not
+ * compacted topics, call records, audit entries, expired keys, dedupe entries. Where the store keeps the log in segments, an
+ * age is kept to an eighth of it, and removing is dropping a table. A message that a subscription has not
  * finished is never removed, however old (P2); parked ones carry their own copy.
  */
 export class Retention {
@@ -68,10 +72,15 @@ export class Retention {
     this.#more = false
     for (const keep of this.#keep) {
       const topic = this.#log.topic(keep.topic)
+      const belows = Array.from(
+        { length: topic.partitions },
+        (_, p) => unread.get(topic.slot + p) ?? this.#log.head(topic.slot + p),
+      )
+      const before = await this.#shed(topic, keep, belows, now)
       for (let p = 0; p < topic.partitions && !this.#stopped; p++) {
         const slot = topic.slot + p
-        const below = unread.get(slot) ?? this.#log.head(slot)
-        await this.#steps({ write: 'trim', what: 'log', slot, before: now - keep.age, below, limit: rowsAtOnce })
+        const below = belows[p]!
+        await this.#steps({ write: 'trim', what: 'log', slot, before, below, limit: rowsAtOnce })
         if (keep.compact) await this.#steps({ write: 'compact', slot, from: 0, below, limit: rowsAtOnce })
       }
     }
@@ -82,6 +91,17 @@ export class Retention {
       { writes: [{ write: 'trim', what: 'seen', before: now - this.#records.seen, limit: rowsAtOnce }] },
       'relaxed',
     )
+  }
+
+  /**
+   * Drops whole segments where the store has some. Returns before when messages are to be removed one by one: at once
+   * where there are none; otherwise only those that a partition which lags has kept for two segments beyond their age.
+   */
+  async #shed(topic: Topic, keep: Keep, below: readonly number[], now: number): Promise<number> {
+    if (!this.#runtime.store.can.segments) return now - keep.age
+    const span = Math.max(shortestSegment, keep.age / segmentsPerAge)
+    await this.#steps({ write: 'shed', slot: topic.slot, now, before: now - keep.age, span, below })
+    return now - keep.age - 2 * span
   }
 
   /** Repeats a bounded step until it finds nothing more, the pass has done enough, or we stop. */
