@@ -2,3 +2,5 @@ export { harness, type Harness, type HarnessOptions, type LogLine } from './harn
 export { cut, hang, refused, reply, type Reply } from './replies.ts'
 export { virtualClock, type VirtualClock } from './clock.ts'
 export { seededRandom } from './random.ts'
+export { faultProxy, type Direction, type FaultProxy, type FaultProxyOptions, type ProxyCounts } from './proxy.ts'
+export type { WireEnd, WireFaults } from './wire.ts'
