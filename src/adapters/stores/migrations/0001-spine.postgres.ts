@@ -6,7 +6,7 @@
  * - `fl_heads` has one row a topic: the next offset of each partition. An append locks it, so offsets have no gaps and
  *   whoever sees a head sees every message below it.
  * - `fl_seen` has a hash of each id that somebody else chose, `fl_seen_old` those of the window before.
- * - `fl_append` and `fl_advance` are the hot path; `fl_apply` does every other verb of the port, one call a commit.
+ * - The append of each topic and `fl_advance` are the hot path; `fl_apply` does every other verb of the port, one call a commit.
  */
 export const spinePostgres = `
 create table fl_meta (one boolean primary key default true check (one), level integer not null, shape text not null, seen_since bigint not null default 0, seen_old boolean not null default false);
@@ -55,10 +55,15 @@ create table fl_audit (
   id bigint generated always as identity primary key, time bigint not null, verb text not null, subject text not null, detail text not null
 );
 
--- Two states of one cursor united (cursor.ts has the law). Bit 1 of \`done\` is the mark itself.
+-- Two states of one cursor united (cursor.ts has the law). Bit 1 of \`done\` is the mark itself; whoever sends a state has the mark as far as it goes.
 create function fl_merge(a_low bigint, a_done varbit, b_low bigint, b_done varbit, out low bigint, out done varbit) language plpgsql immutable as $$
 declare a varbit := B''; b varbit := B''; n integer; z integer;
 begin
+  if b_low >= a_low and (a_done is null or b_low - a_low >= length(a_done)) then -- nothing is known beyond b
+    low := b_low;
+    done := b_done;
+    return;
+  end if;
   low := greatest(a_low, b_low);
   if a_done is not null and low - a_low < length(a_done) then a := substring(a_done from (low - a_low)::integer + 1); end if;
   if b_done is not null and low - b_low < length(b_done) then b := substring(b_done from (low - b_low)::integer + 1); end if;
@@ -87,70 +92,88 @@ begin
   return null;
 end $$;
 
--- Appends entries of one topic, in order. Each has the rank among those of its slot; \`p_counts\` is how many each partition
--- gets. \`p_hashes\` names those whose id was chosen by somebody else (null: fresh), \`p_checked\` says how many.
--- Answers with the offsets before, and, when ids were seen before, the position of each of those (the others move up).
-create function fl_append(
-  p_topic integer, p_slots integer[], p_ranks integer[], p_counts bigint[], p_times bigint[], p_ids text[], p_keys text[], p_metas text[],
-  p_bodies text[], p_bytes bytea[], p_window bigint, p_hashes bigint[], p_checked integer, out base bigint[], out known bigint[]
+-- Gives entries of one topic their places, in order. Each has the rank among those of its slot; \`p_counts\` is how many each
+-- partition gets. \`p_hashes\` names those whose id was chosen by somebody else (null: fresh), \`p_checked\` says how many. The first
+-- statement takes the topic's row, so whatever follows is done by one at a time. Answers with the offsets before, and, when
+-- ids were seen before, the position of each of those (the others move up), with the ranks as they then are.
+create function fl_place(
+  p_topic integer, p_slots integer[], p_ranks integer[], p_counts bigint[], p_times bigint[], p_ids text[], p_window bigint, p_hashes bigint[], p_checked integer,
+  out base bigint[], out known bigint[], out ranks integer[], out newest integer
 ) language plpgsql as $$
 declare
   mine bigint := p_topic::bigint << 48; -- ids are unique per topic
-  h fl_heads; taken integer := 0; old boolean; slow boolean := false; ranks integer[] := p_ranks; counts bigint[] := p_counts; n bigint[];
+  taken integer := 0; old boolean; slow boolean := false; counts bigint[]; after bigint[];
 begin
-  select * into h from fl_heads where topic = p_topic for update;
+  update fl_heads set next = (select array_agg(a + n order by i) from unnest(next, p_counts) with ordinality u(a, n, i))
+    where topic = p_topic returning next, segment into after, newest;
   if not found then raise exception 'no topic begins at slot %', p_topic using errcode = 'FL001'; end if;
-  base := h.next;
-  if p_checked > 0 then
-    select seen_old into old from fl_meta;
-    if old then
-      select count(*) into taken from unnest(p_hashes, p_times) u(hash, time)
-        where exists (select 1 from fl_seen_old o where o.hash = u.hash # mine and o.time >= u.time - p_window);
-      slow := taken > 0;
-    end if;
-    if not slow then
-      insert into fl_seen as s (hash, time, pos)
-        select u.hash # mine, u.time, (u.slot::bigint << 38) + base[u.slot - p_topic + 1] + u.rank
-        from unnest(p_hashes, p_times, p_slots, p_ranks) u(hash, time, slot, rank) where u.hash is not null
-        on conflict (hash) do update set time = excluded.time, pos = excluded.pos where s.time < excluded.time - p_window;
-      get diagnostics taken = row_count;
-      slow := taken < p_checked;
-    end if;
-    if slow then
-      select array_agg(case
-          when s.time >= u.time - p_window and s.pos <> (u.slot::bigint << 38) + base[u.slot - p_topic + 1] + u.rank then s.pos
-          when old and o.time >= u.time - p_window then o.pos end order by u.i)
-        into known
-        from unnest(p_hashes, p_times, p_slots, p_ranks) with ordinality u(hash, time, slot, rank, i)
-        left join fl_seen s on s.hash = u.hash # mine left join fl_seen_old o on o.hash = u.hash # mine;
-      -- A hash that two ids share must not drop a message: where the message is still there, its id decides.
-      for i in 1 .. cardinality(p_ids) loop
-        if known[i] is not null and coalesce(fl_id_at(p_topic, known[i]) <> p_ids[i], false) then known[i] := null; end if;
-      end loop;
-      select array_agg(case when u.known is null then u.rank::integer - 1 end order by u.i) into ranks
-        from (select i, k as known, row_number() over (partition by slot, k is null order by i) as rank
-              from unnest(p_slots, known) with ordinality v(slot, k, i)) u;
-      counts := array_fill(0::bigint, array[cardinality(p_counts)]);
-      for i in 1 .. cardinality(p_slots) loop
-        if known[i] is null then counts[p_slots[i] - p_topic + 1] := counts[p_slots[i] - p_topic + 1] + 1; end if;
-      end loop;
-      insert into fl_seen as s (hash, time, pos)
-        select u.hash # mine, u.time, (u.slot::bigint << 38) + base[u.slot - p_topic + 1] + u.rank
-        from unnest(p_hashes, p_times, p_slots, ranks, known) u(hash, time, slot, rank, known) where u.hash is not null and u.known is null
-        on conflict (hash) do update set time = excluded.time, pos = excluded.pos;
-    end if;
+  select array_agg(a - n order by i) into base from unnest(after, p_counts) with ordinality u(a, n, i);
+  ranks := p_ranks;
+  if p_checked = 0 then return; end if;
+  select seen_old into old from fl_meta;
+  if old then
+    select count(*) into taken from unnest(p_hashes, p_times) u(hash, time)
+      where exists (select 1 from fl_seen_old o where o.hash = u.hash # mine and o.time >= u.time - p_window);
+    slow := taken > 0;
   end if;
-  execute format(
-    'insert into fl_log_%s_%s (pos, time, id, key, meta, body, bytes)
-     select (u.slot::bigint << 38) + $2[u.slot - $3 + 1] + u.rank, u.time, u.id, u.key, u.meta, u.body, u.bytes
-     from unnest($1, $4, $5, $6, $7, $8, $9, $10) u(slot, rank, time, id, key, meta, body, bytes) where u.rank is not null', p_topic, h.segment)
-    using p_slots, base, p_topic, ranks, p_times, p_ids, p_keys, p_metas, p_bodies, p_bytes;
-  n := base;
-  for i in 1 .. cardinality(counts) loop
-    if counts[i] > 0 then n[i] := n[i] + counts[i]; end if;
+  if not slow then
+    insert into fl_seen as s (hash, time, pos)
+      select u.hash # mine, u.time, (u.slot::bigint << 38) + base[u.slot - p_topic + 1] + u.rank
+      from unnest(p_hashes, p_times, p_slots, p_ranks) u(hash, time, slot, rank) where u.hash is not null
+      on conflict (hash) do update set time = excluded.time, pos = excluded.pos where s.time < excluded.time - p_window;
+    get diagnostics taken = row_count;
+    slow := taken < p_checked;
+  end if;
+  if not slow then return; end if;
+  select array_agg(case
+      when s.time >= u.time - p_window and s.pos <> (u.slot::bigint << 38) + base[u.slot - p_topic + 1] + u.rank then s.pos
+      when old and o.time >= u.time - p_window then o.pos end order by u.i)
+    into known
+    from unnest(p_hashes, p_times, p_slots, p_ranks) with ordinality u(hash, time, slot, rank, i)
+    left join fl_seen s on s.hash = u.hash # mine left join fl_seen_old o on o.hash = u.hash # mine;
+  -- A hash that two ids share must not drop a message: where the message is still there, its id decides.
+  for i in 1 .. cardinality(p_ids) loop
+    if known[i] is not null and coalesce(fl_id_at(p_topic, known[i]) <> p_ids[i], false) then known[i] := null; end if;
   end loop;
-  update fl_heads set next = n where topic = p_topic;
+  select array_agg(case when u.known is null then u.rank::integer - 1 end order by u.i) into ranks
+    from (select i, k as known, row_number() over (partition by slot, k is null order by i) as rank
+          from unnest(p_slots, known) with ordinality v(slot, k, i)) u;
+  counts := array_fill(0::bigint, array[cardinality(p_counts)]);
+  for i in 1 .. cardinality(p_slots) loop
+    if known[i] is null then counts[p_slots[i] - p_topic + 1] := counts[p_slots[i] - p_topic + 1] + 1; end if;
+  end loop;
+  update fl_heads set next = (select array_agg(a + n order by i) from unnest(base, counts) with ordinality u(a, n, i)) where topic = p_topic;
+  insert into fl_seen as s (hash, time, pos)
+    select u.hash # mine, u.time, (u.slot::bigint << 38) + base[u.slot - p_topic + 1] + u.rank
+    from unnest(p_hashes, p_times, p_slots, ranks, known) u(hash, time, slot, rank, known) where u.hash is not null and u.known is null
+    on conflict (hash) do update set time = excluded.time, pos = excluded.pos;
 end $$;
+
+-- Each topic has an append of its own that names its newest segment, so that the insert is planned once and not each time (a fifth
+-- of a millisecond). One that waited while a new segment was begun finds its name out of date.
+create function fl_define_append(p_topic integer, p_segment integer) returns void language plpgsql as $define$
+begin
+  execute format($text$
+create or replace function fl_log_%1$s_append(
+  p_slots integer[], p_ranks integer[], p_counts bigint[], p_times bigint[], p_ids text[], p_keys text[], p_metas text[],
+  p_bodies text[], p_bytes bytea[], p_window bigint, p_hashes bigint[], p_checked integer, out base bigint[], out known bigint[]
+) language plpgsql as $$
+declare newest integer; ranks integer[];
+begin
+  select p.base, p.known, p.ranks, p.newest into base, known, ranks, newest
+    from fl_place(%1$s, p_slots, p_ranks, p_counts, p_times, p_ids, p_window, p_hashes, p_checked) p;
+  if newest = %2$s then
+    insert into fl_log_%1$s_%2$s (pos, time, id, key, meta, body, bytes)
+      select (u.slot::bigint << 38) + base[u.slot - %1$s + 1] + u.rank, u.time, u.id, u.key, u.meta, u.body, u.bytes
+      from unnest(p_slots, ranks, p_times, p_ids, p_keys, p_metas, p_bodies, p_bytes) u(slot, rank, time, id, key, meta, body, bytes) where u.rank is not null;
+  else
+    execute 'insert into fl_log_%1$s_' || newest || ' (pos, time, id, key, meta, body, bytes)
+      select (u.slot::bigint << 38) + $9[u.slot - %1$s + 1] + u.rank, u.time, u.id, u.key, u.meta, u.body, u.bytes
+      from unnest($1, $2, $3, $4, $5, $6, $7, $8) u(slot, rank, time, id, key, meta, body, bytes) where u.rank is not null'
+      using p_slots, ranks, p_times, p_ids, p_keys, p_metas, p_bodies, p_bytes, base;
+  end if;
+end $$$text$, p_topic, p_segment);
+end $define$;
 
 -- Where messages with these ids are, among those of the topic from the given offsets on: what a lost answer would have said.
 create function fl_find(p_topic integer, p_from bigint[], p_ids text[]) returns table (id text, pos bigint) language plpgsql as $$
@@ -179,9 +202,8 @@ begin
   select array_agg(exists (select 1 from fl_leases l where l.name = u.name and l.epoch = u.epoch and l.worker is not null) order by u.i)
     into held from unnest(p_leases, p_epochs) with ordinality u(name, epoch, i);
   insert into fl_cursors as c (subscription, partition, low, done)
-    select m.subscription, m.partition, f.low, f.done
-    from unnest(held, p_subscriptions, p_partitions, p_lows, p_dones) m(held, subscription, partition, low, done),
-      lateral fl_merge(m.low, null, m.low, m.done::varbit) f where m.held
+    select m.subscription, m.partition, m.low, m.done::varbit
+    from unnest(held, p_subscriptions, p_partitions, p_lows, p_dones) m(held, subscription, partition, low, done) where m.held
     on conflict (subscription, partition) do update set (low, done) = (select f.low, f.done from fl_merge(c.low, c.done, excluded.low, excluded.done) f);
   return held;
 end $$;
@@ -208,7 +230,7 @@ begin
     and (not g ? 'body' or p.body is not distinct from g->>'body') and (not g ? 'bytes' or p.bytes is not distinct from decode(g->>'bytes', 'hex'));
 end $$;
 
--- Appends entries as JSON, of any topics, a call of fl_append for each topic; one by one where an id comes twice or windows differ.
+-- Appends entries as JSON, of any topics, a call for each topic; one by one where an id comes twice or windows differ.
 -- Answers with the position of each, -1 - position where the id was seen before.
 create function fl_append_json(p_entries jsonb) returns jsonb language plpgsql as $$
 declare
@@ -229,7 +251,8 @@ begin
     if g.plain then
       n := array_fill(0::bigint, array[g.partitions]);
       for k in 1 .. cardinality(g.slot) loop n[g.slot[k] - g.topic + 1] := n[g.slot[k] - g.topic + 1] + 1; end loop;
-      select * into a from fl_append(g.topic, g.slot, g.rank, n, g.time, g.id, g.key, g.meta, g.body, g.bytes, g.dedupe, g.hash, g.checked);
+      execute format('select * from fl_log_%s_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)', g.topic) into a
+        using g.slot, g.rank, n, g.time, g.id, g.key, g.meta, g.body, g.bytes, g.dedupe, g.hash, g.checked;
       n := a.base;
       for k in 1 .. cardinality(g.slot) loop
         p := g.slot[k] - g.topic + 1;
@@ -296,6 +319,7 @@ create function fl_new_segment(p_topic integer, p_segment integer, p_started big
 begin
   execute format('create table fl_log_%s_%s (pos bigint primary key, time bigint not null, id text not null collate "C", key text collate "C", meta text, body text, bytes bytea)', p_topic, p_segment);
   insert into fl_segments values (p_topic, p_segment, p_started, p_first);
+  perform fl_define_append(p_topic, p_segment);
 end $$;
 
 create function fl_topic(p_name text, p_partitions integer, p_now bigint) returns bigint language plpgsql as $$
@@ -437,8 +461,7 @@ begin
     when 'subscription' then return to_jsonb(fl_subscription(w->>'name', w->>'topic', w->>'from'));
     when 'advance' then
       insert into fl_cursors as c (subscription, partition, low, done)
-        select (w->>'subscription')::integer, (w->>'partition')::integer, f.low, f.done
-        from fl_merge((w->>'low')::bigint, null, (w->>'low')::bigint, (w->>'done')::varbit) f
+        values ((w->>'subscription')::integer, (w->>'partition')::integer, (w->>'low')::bigint, (w->>'done')::varbit)
         on conflict (subscription, partition) do update set (low, done) = (select f.low, f.done from fl_merge(c.low, c.done, excluded.low, excluded.done) f);
     when 'repark' then
       update fl_parked set state = w->>'state', attempts = (w->>'attempts')::integer, due = (w->>'due')::bigint, faults = w->>'faults', held_by = w->>'heldBy',

@@ -8,4 +8,4 @@ const clock = virtualClock()
 storeConformance('postgres', () => inSchema(clock), clock, ['one writer'])
 
 test('any sequence of units from two processes, with reopening in between, gives what the model gives, on PostgreSQL', () =>
-  storeProperty(inSchema, virtualClock, 25))
+  storeProperty(inSchema, virtualClock, 12))

@@ -7,7 +7,7 @@ import { Lost, Session, sqlState, type PgClient, type PgClientClass } from './se
 
 /** PostgreSQL 14: the oldest that still gets corrections (until November 2026) and that we test. */
 const oldest = 140_000
-const connectTimeout = 5_000
+const connectTimeout = 3_000
 /** Waits between two tries: from a tenth of a second to a second, each with as much chance as length. */
 const firstPause = 100
 const longestPause = 1_000
@@ -65,33 +65,62 @@ export class Connector {
   }
 
   async #once(use: Use): Promise<Session> {
-    const { urls, ssl, statementTimeout } = this.settings
+    const { urls } = this.settings
     const url = urls[this.#at % urls.length]!
     const id = this.#runtime.ids.next()
-    const client: PgClient = new this.#Client({
-      connectionString: url,
-      pipeline: true,
-      application_name: `fairlead ${id}`,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: 10_000,
-      connectionTimeoutMillis: connectTimeout,
-      ...(ssl ? { ssl } : {}),
-    })
-    // A socket that fails while the handshake is under way is reported by `connect`, and again as an event.
-    client.on('error', () => {})
+    const client = this.#client(url, id)
     try {
       await client.connect()
     } catch (e) {
       await client.end().catch(() => {})
       throw refusal(e, url)
     }
-    const session = new Session(client, id, statementTimeout)
+    const session = new Session(client, id)
+    session.isAtWork = () => this.#atWork(url, id)
     try {
       await this.#prepare(session, use, url)
       return session
     } catch (e) {
       await session.close()
       throw isFault(e) ? e : refusal(e, url)
+    }
+  }
+
+  #client(url: string, id: string): PgClient {
+    const client = new this.#Client({
+      connectionString: url,
+      pipeline: true,
+      application_name: `fairlead ${id}`,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      connectionTimeoutMillis: connectTimeout,
+      ...(this.settings.ssl ? { ssl: this.settings.ssl } : {}),
+    })
+    // A socket that fails while the handshake is under way is reported by `connect`, and again as an event.
+    client.on('error', () => {})
+    return client
+  }
+
+  /** Asks on another connection what the session of that id does. Rejects when nobody answers there either. */
+  async #atWork(url: string, id: string): Promise<boolean> {
+    const client = this.#client(url, this.#runtime.ids.next())
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>(
+      (_, reject) => (timer = setTimeout(() => reject(new Error('nobody answers')), connectTimeout)),
+    )
+    try {
+      const asked = client.connect().then(() =>
+        client.query({
+          text: `select 1 from pg_stat_activity where application_name = $1 and state = 'active'`,
+          values: [`fairlead ${id}`],
+          rowMode: 'array',
+          types: { getTypeParser: () => (v) => v },
+        }),
+      )
+      return (await Promise.race([asked, late])).rows.length > 0
+    } finally {
+      clearTimeout(timer)
+      client.connection.stream.destroy()
     }
   }
 

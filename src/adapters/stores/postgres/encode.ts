@@ -107,9 +107,11 @@ export function escapedJson(value: unknown): string {
 export function bitsOf(done: Uint8Array | null): string | null {
   if (done === null) return null
   let out = ''
-  for (const byte of done) for (let bit = 0; bit < 8; bit++) out += (byte >> bit) & 1
+  for (const byte of done) out += bits[byte]!
   return out
 }
+
+const bits = Array.from({ length: 256 }, (_, byte) => [0, 1, 2, 3, 4, 5, 6, 7].map((i) => (byte >> i) & 1).join(''))
 
 export function bitmapOf(bits: string | null): Uint8Array | null {
   const last = bits?.lastIndexOf('1') ?? -1

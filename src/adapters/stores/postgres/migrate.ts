@@ -101,7 +101,7 @@ export async function shapeOf(session: Session, schema: string): Promise<readonl
        (select string_agg(attname, ', ' order by k) from unnest(indkey::smallint[]) with ordinality u(attnum, k) join pg_attribute a on a.attrelid = ours.oid and a.attnum = u.attnum) || ')'
        from ours join pg_index on indrelid = ours.oid
      union all
-     select 'function ' || proname || ' ' || md5(prosrc) from pg_proc where pronamespace = to_regnamespace($1) and proname like 'fl\\_%'
+     select 'function ' || proname || ' ' || md5(prosrc) from pg_proc where pronamespace = to_regnamespace($1) and proname like 'fl\\_%' and proname not like 'fl\\_log\\_%'
      order by 1`,
     [schema],
   )

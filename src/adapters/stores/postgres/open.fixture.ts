@@ -56,11 +56,12 @@ export async function drop(schema: string): Promise<void> {
   await ask(`drop schema if exists "${schema}" cascade; drop table if exists mine`)
 }
 
-/** As the superuser, on a connection of its own. */
+/** As the superuser, on a connection of its own that may write. */
 export async function ask(text: string): Promise<readonly Record<string, unknown>[]> {
   const { default: pg } = await import('pg')
   const client = new pg.Client({ connectionString: (await server()).url })
   await client.connect()
+  await client.query('set default_transaction_read_only = off')
   try {
     const result = (await client.query(text)) as { rows?: Record<string, unknown>[] }
     return result.rows ?? []

@@ -62,6 +62,9 @@ export function settings(url: string | readonly string[], options: PostgresOptio
   const transactions = options.transactions ?? 8
   if (!Number.isInteger(transactions) || transactions < 1 || transactions > 100)
     wrong('postgres.transactions', `${transactions} is out of range`, 'use a whole number from 1 to 100')
+  const unchecked = ['rejectUnauthorized', 'checkServerIdentity'].filter((name) => options.ssl && name in options.ssl)
+  if (unchecked.length > 0 || urls.some((u) => /[?&]sslmode=no-verify/.test(u)))
+    wrong('postgres.ssl', 'would switch the check of certificates off', 'add your own authority with ssl: { ca }')
   if (problems.length > 0)
     throw fault('config.option', {
       message: problems.map((p) => `${p.path} ${p.message}: ${p.fix}`).join('; '),

@@ -241,15 +241,13 @@ export class Reader {
       left -= page.bytes
       out.push(...page.messages)
       from = (out.at(-1)?.offset ?? from - 1) + 1
-      if (page.full || out.length >= q.limit || below >= q.below) return out
-      // The newest segment known here may not be the newest any more.
-      if (end === Number.POSITIVE_INFINITY) {
-        if (anew || from >= q.below) return out
-        anew = true
-      } else {
+      if (page.full || out.length >= q.limit || from >= q.below) return out
+      if (end < q.below) {
         from = Math.max(from, end)
         anew = false
-      }
+      } else if (end === Number.POSITIVE_INFINITY && !anew) {
+        anew = true // what the newest segment known here does not have may be in a newer one
+      } else return out
     }
   }
 

@@ -30,30 +30,32 @@ export class Lost extends Error {
   }
 }
 
-/** A server that has not answered for this much longer than its own limit for a statement is not reached any more. */
-const beyondLimit = 2_000
+/** After this much silence in the middle of a statement we ask on another connection whether the server is at work on it. */
+const askAfter = 2_000
 
 /**
- * One connection. Statements are pipelined: each is sent at once and the server answers in order. After a loss, and after
- * a silence longer than any statement may take (a cable that was pulled sends no word), every answer still open is `Lost`.
+ * One connection. Statements are pipelined: each is sent at once and the server answers in order. After a loss every answer
+ * still open is `Lost`; so is a connection on which the server, asked otherwise, is not at work (a cable that was pulled
+ * sends no word).
  */
 export class Session {
   /** Unique: the name under which the server lists the connection, and keeps the outcome of its last commit. */
   readonly id: string
   readonly #client: PgClient
-  readonly #limit: number
   #lost: Lost | undefined
   /** When the oldest unanswered statement was sent, for each of them. */
   #sent: number[] = []
   #watchdog: NodeJS.Timeout | undefined
+  #asking = false
+  /** Whether the server is at work for this session; rejects when it cannot be asked. */
+  isAtWork: () => Promise<boolean> = () => Promise.resolve(true)
   onNotification: (n: PgNotification) => void = () => {}
   onLost: () => void = () => {}
 
-  /** `client` is connected; `limit`: milliseconds after which the server ends a statement itself. */
-  constructor(client: PgClient, id: string, limit: number) {
+  /** `client` is connected. */
+  constructor(client: PgClient, id: string) {
     this.#client = client
     this.id = id
-    this.#limit = limit
     client.on('error', (e) => this.#lose(e))
     client.on('end', () => this.#lose(undefined))
     client.on('notification', (n) => this.onNotification(n))
@@ -94,8 +96,17 @@ export class Session {
 
   #watch(): void {
     const oldest = this.#sent[0]
-    if (oldest !== undefined && performance.now() - oldest > this.#limit + beyondLimit)
-      this.#lose(new Error(`no answer for ${this.#limit + beyondLimit} ms`))
+    if (this.#asking || oldest === undefined || performance.now() - oldest < askAfter) return
+    this.#asking = true
+    this.isAtWork()
+      .then(
+        (working) => {
+          // Answered meanwhile: what we asked about is over.
+          if (!working && this.#sent[0] === oldest) this.#lose(new Error('the server is not at work on what was sent'))
+        },
+        (e: unknown) => this.#sent[0] === oldest && this.#lose(e),
+      )
+      .finally(() => (this.#asking = false))
   }
 
   #lose(cause: unknown): void {

@@ -10,6 +10,7 @@ import {
   type Write,
   type WriteResult,
 } from '../port.ts'
+import { mergeCursors } from '../cursor.ts'
 import { bitsOf } from './encode.ts'
 
 /** An entry on its way, and where its answer goes. */
@@ -233,7 +234,7 @@ function writeJson(w: Write, now: number): unknown {
     case 'delay':
       return { ...w, entry: entryJson(w.entry) }
     case 'advance':
-      return { ...w, done: bitsOf(w.done) }
+      return { ...w, ...settledCursor(w) }
     case 'park': {
       const { body, ...parked } = w.parked
       return { ...w, parked: { ...parked, ...bodyJson(body) } }
@@ -252,6 +253,15 @@ function writeJson(w: Write, now: number): unknown {
 
 function entryJson({ body, ...entry }: Entry): unknown {
   return { ...entry, hash: hashOf({ ...entry, body }), ...bodyJson(body) }
+}
+
+/** The mark as far as it goes, the bitmap without what lies below it. */
+export function settledCursor(w: Extract<Write, { write: 'advance' }>): {
+  readonly low: number
+  readonly done: string | null
+} {
+  const { low, done } = w.done !== null && (w.done[0]! & 1) === 1 ? mergeCursors(w, w) : w
+  return { low, done: bitsOf(done) }
 }
 
 function bodyJson(body: string | Uint8Array): { readonly body: string } | { readonly bytes: string } {

@@ -1,25 +1,18 @@
 import type { Clock } from '#kernel/clock.ts'
 import { fault, isFault } from '#kernel/fault.ts'
-import { offsetCount, type Head, type Outcome, type Sync, type Unit } from '../port.ts'
+import type { Head, Outcome, Sync, Unit } from '../port.ts'
 import type { Connector } from './connect.ts'
-import { byteaArray, escapedJson, int4Array, int8Array, textArray, bitsOf } from './encode.ts'
 import { mayTryAgain, storeFault } from './errors.ts'
+import { found, recorded } from './lost.ts'
 import { Lost, sqlState, type Row, type Session } from './session.ts'
+import { statements, type Job, type Statement } from './statements.ts'
 import type { Topics } from './topics.ts'
-import { Answers, hashOf, phases, unitJson, type Batch, type JsonOutcome, type Phase } from './units.ts'
+import { Answers, phases } from './units.ts'
 
 /** A transaction that was in the way of another is tried again this often. */
 const tries = 5
 /** SQLSTATE of a statement behind one that failed in the same transaction. */
 const behindAFailure = '25P02'
-
-type Statement = { readonly text: string; readonly name?: string; readonly values?: readonly unknown[] }
-type Job = {
-  readonly units: readonly Unit[]
-  readonly sync: Sync
-  readonly phases: readonly Phase[]
-  readonly seq: number
-}
 
 /**
  * The one connection on which this process commits, in the order of the calls. A commit is one statement wherever it can be
@@ -195,143 +188,3 @@ const seenByOthers: ReadonlySet<string> = new Set([
   'fire',
   'append',
 ])
-
-type Part = {
-  readonly statement: Statement
-  /** It asks for a relaxed commit itself. */
-  readonly relaxes: boolean
-  answered(rows: readonly Row[]): void
-}
-
-function statements(session: string, job: Job, answers: Answers, now: number): readonly Part[] {
-  const relaxed = job.sync === 'relaxed'
-  return job.phases.flatMap(({ batches, advances, general }): Part[] => [
-    ...batches.map((batch) => ({
-      statement: appending(batch),
-      relaxes: false,
-      answered: ([row]: readonly Row[]) =>
-        answers.appended(batch, row![0] as number[], row![1] as (number | null)[] | null),
-    })),
-    ...(advances.length === 0
-      ? []
-      : [
-          {
-            statement: {
-              name: 'advance',
-              text: 'select fl_advance($1, $2, $3, $4, $5, $6, $7)',
-              values: [
-                textArray(advances.map((a) => a.lease.name)),
-                int8Array(advances.map((a) => a.lease.epoch)),
-                int4Array(advances.map((a) => a.write.subscription)),
-                int4Array(advances.map((a) => a.write.partition)),
-                int8Array(advances.map((a) => a.write.low)),
-                textArray(advances.map((a) => bitsOf(a.write.done))),
-                relaxed,
-              ],
-            },
-            relaxes: true,
-            answered: ([row]: readonly Row[]) =>
-              advances.forEach((a, i) => answers.advanced(a, (row![0] as boolean[])[i]!)),
-          },
-        ]),
-    ...(general.length === 0
-      ? []
-      : [
-          {
-            statement: {
-              name: 'commit',
-              text: 'select fl_commit($1, $2, $3, $4, false)',
-              values: [session, job.seq, escapedJson(general.map((g) => unitJson(g.unit, now))), relaxed],
-            },
-            relaxes: true,
-            answered: ([row]: readonly Row[]) => answers.general(general, row![0] as JsonOutcome[]),
-          },
-        ]),
-  ])
-}
-
-function appending(batch: Batch): Statement {
-  const { sent } = batch
-  const checked = batch.checked.size
-  return {
-    name: 'append',
-    text: 'select base, known from fl_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)',
-    values: [
-      batch.topic,
-      int4Array(sent.map((s) => s.entry.slot)),
-      int4Array(sent.map((s) => s.rank)),
-      int8Array(batch.counts),
-      int8Array(sent.map((s) => s.entry.time)),
-      textArray(sent.map((s) => s.entry.id)),
-      textArray(sent.map((s) => s.entry.key)),
-      textArray(sent.map((s) => s.entry.meta)),
-      textArray(sent.map((s) => (typeof s.entry.body === 'string' ? s.entry.body : null))),
-      byteaArray(sent.map((s) => (typeof s.entry.body === 'string' ? null : s.entry.body))),
-      batch.window,
-      checked === 0 ? null : int8Array(sent.map((s) => hashOf(s.entry))),
-      checked,
-    ],
-  }
-}
-
-/** By the number that the commit left under its session, with its outcome. */
-async function recorded(session: Session, id: string, job: Job, answers: Answers): Promise<boolean> {
-  const [row] = await session.query('select seq, outcome from fl_sessions where id = $1', [id])
-  if (row === undefined || row[0] !== job.seq) return false
-  const [phase, ...more] = job.phases
-  // Of a commit in several phases only the last one's outcome is kept.
-  if (more.length > 0) throw fault('store.unanswered')
-  answers.general(phase!.general, row[1] as JsonOutcome[])
-  await advanced(session, phase!, answers)
-  for (const batch of phase!.batches) if (!(await located(session, batch, answers))) throw fault('store.unanswered')
-  return true
-}
-
-/** By the ids of the messages. Cursors alone are moved again: that changes nothing where it was done. */
-async function found(session: Session, job: Job, answers: Answers): Promise<boolean> {
-  let any = false
-  for (const phase of job.phases) {
-    for (const batch of phase.batches) {
-      if (!(await located(session, batch, answers))) return any && Promise.reject(fault('store.unanswered'))
-      any = true
-    }
-  }
-  if (!any) return false
-  for (const phase of job.phases) await advanced(session, phase, answers)
-  return true
-}
-
-/** A lease that is still held was held then. */
-async function advanced(session: Session, phase: Phase, answers: Answers): Promise<void> {
-  for (const a of phase.advances) {
-    const rows = await session.query('select 1 from fl_leases where name = $1 and epoch = $2 and worker is not null', [
-      a.lease.name,
-      a.lease.epoch,
-    ])
-    answers.advanced(a, rows.length > 0)
-  }
-}
-
-/** Whether the batch is in the log: then also where each of its entries is; those not behind the old heads were there before. */
-async function located(session: Session, batch: Batch, answers: Answers): Promise<boolean> {
-  const ids = textArray(batch.sent.map((s) => s.entry.id))
-  const rows = await session.query('select id, pos from fl_find($1, $2, $3)', [batch.topic, int8Array(batch.from), ids])
-  if (rows.length === 0) return false
-  const at = new Map(rows.map((r) => [r[0] as string, r[1] as number]))
-  const missing = batch.sent.filter((s) => !at.has(s.entry.id))
-  const seen = new Map<string, number>()
-  if (missing.length > 0) {
-    const known = await session.query('select hash, pos from fl_known($1, $2)', [
-      batch.topic,
-      int8Array(missing.map((s) => hashOf(s.entry))),
-    ])
-    const byHash = new Map(known.map((r) => [r[0] as number, r[1] as number]))
-    for (const s of missing) seen.set(s.entry.id, byHash.get(hashOf(s.entry)!)!)
-  }
-  const base = batch.counts.map((_, p) => {
-    const first = batch.sent.find((s) => s.entry.slot === batch.topic + p && at.has(s.entry.id))
-    return first ? at.get(first.entry.id)! % offsetCount : 0
-  })
-  answers.appended(batch, base, missing.length === 0 ? null : batch.sent.map((s) => seen.get(s.entry.id) ?? null))
-  return true
-}
