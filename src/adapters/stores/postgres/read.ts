@@ -259,13 +259,8 @@ export class Reader {
   ): Promise<{ readonly messages: readonly Stored[]; readonly bytes: number; readonly full: boolean } | undefined> {
     const base = slot * offsetCount
     try {
-      // Sizes are known without reading the bodies, so what does not fit is not read.
       const rows = await this.#ask(
-        `select pos - $6, time, id, key, meta, body, bytes, size, total from (
-           select *, sum(octet_length(coalesce(body, '')) + coalesce(octet_length(bytes), 0)) over w as size, row_number() over w as n, count(*) over () as total
-           from (select * from fl_log_${topic}_${segment} where pos >= $1 and pos < $2 order by pos limit $3) page
-           window w as (order by pos rows unbounded preceding)) sized
-         where size <= $4 or (n = 1 and $5)`,
+        pageOf(topic, segment),
         [base + from, base + below, limit, bytes, first, base],
         `log ${topic} ${segment}`,
       )
@@ -332,6 +327,15 @@ export class Reader {
     const session = await this.#session?.catch(() => undefined)
     await session?.close()
   }
+}
+
+/** Sizes are known without reading the bodies, so what does not fit is not read. */
+export function pageOf(topic: number, segment: number): string {
+  return `select pos - $6, time, id, key, meta, body, bytes, size, total from (
+      select *, sum(octet_length(coalesce(body, '')) + coalesce(octet_length(bytes), 0)) over w as size, row_number() over w as n, count(*) over () as total
+      from (select * from fl_log_${topic}_${segment} where pos >= $1 and pos < $2 order by pos limit $3) page
+      window w as (order by pos rows unbounded preceding)) sized
+    where size <= $4 or (n = 1 and $5)`
 }
 
 function stored(r: Row): Stored {
