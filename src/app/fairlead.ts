@@ -1,5 +1,5 @@
 import type { Store, StoreAdapter } from '#adapters/stores/port.ts'
-import type { Call, Each, Publish, Transaction } from '#kernel/context.ts'
+import type { Call, Each, Joined, JoinStatement, Publish, Transaction } from '#kernel/context.ts'
 import { milliseconds, type Duration } from '#kernel/duration.ts'
 import { checkOptions } from '#kernel/definition.ts'
 import { isFault } from '#kernel/fault.ts'
@@ -53,6 +53,16 @@ export interface App {
   readonly each: Each
   /** Your own rows and messages in one transaction, or neither. At most 5 s; make calls to others before it. */
   transact<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
+  /**
+   * Publishes in a transaction that your own client has opened on the store's database, whatever it is: rows and messages
+   * commit together or not at all. `run` executes one statement in it.
+   *
+   * With pg: `app.join((s) => client.query(s.text, [...s.values]))`; with Kysely:
+   * `app.join((s) => trx.executeQuery(CompiledQuery.raw(s.text, [...s.values])))`; with Drizzle:
+   * `app.join((s) => tx.execute(sql(s.parts, ...s.values)))`. Refused with `store.transaction` where nobody else can open
+   * the store (in memory). The connection's role needs to insert into the store's `fl_delayed`.
+   */
+  join(run: (statement: JoinStatement) => unknown): Joined
   /** The whole web contract as one function: webhooks, `/healthz`, `/readyz`. Mounts anywhere. */
   fetch(request: Request): Promise<Response>
   /** Serves the same over Node's own server, on 127.0.0.1 unless told otherwise. Port 0 takes a free one. */
@@ -232,6 +242,7 @@ async function start(
       verbs.assertOpen()
       return verbs.transact(work)
     },
+    join: (run) => verbs.join(run),
     fetch,
     listen: async (at) => {
       const server = await listen(doors, { ...http, ...at })

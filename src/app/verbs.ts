@@ -1,5 +1,16 @@
-import type { Appended, Store, StoreTransaction, Write } from '#adapters/stores/port.ts'
-import type { Call, CallOptions, Each, ItemOf, Publish, PublishOptions, Transaction } from '#kernel/context.ts'
+import type { Appended, Joinable, Store, StoreTransaction, Write } from '#adapters/stores/port.ts'
+import type {
+  Call,
+  CallOptions,
+  Each,
+  ItemOf,
+  Joined,
+  JoinStatement,
+  Publish,
+  PublishOptions,
+  Transaction,
+} from '#kernel/context.ts'
+import type { Sql } from '#kernel/sql.ts'
 import { milliseconds } from '#kernel/duration.ts'
 import { fault } from '#kernel/fault.ts'
 import type { OperationHandle, TopicHandle } from '#kernel/handle.ts'
@@ -151,6 +162,30 @@ export class Verbs {
     return result
   }
 
+  /** Messages in a transaction of somebody else: they find their way into the log when it has committed. */
+  join(run: (statement: JoinStatement) => unknown): Joined {
+    const { store } = this.#runtime
+    if (!joinable(store)) {
+      throw fault('store.transaction', {
+        message: 'nobody else can have a transaction in this store: use app.transact, or a store in a file or a server',
+      })
+    }
+    return {
+      publish: async (handle, data, options = {}) => {
+        this.assertOpen()
+        const made = draft(this.definition(handle), data, options, plain, this.#runtime.ids)
+        const { log, delays } = this.#journal
+        await run(
+          joinStatement(
+            store.handOver(log.entry(log.topic(handle.name), made instanceof Promise ? await made : made)),
+            store,
+          ),
+        )
+        delays.handedOver()
+      },
+    }
+  }
+
   definition(handle: TopicHandle): AnyTopic {
     const definition = this.#topics.get(handle.name)
     if (!definition)
@@ -201,6 +236,17 @@ export function transactionOf(
       add(await verbs.appending(topic, data, given, origin(data)))
     },
   }
+}
+
+function joinable(store: Store): store is Store & Joinable {
+  return store.can.joins
+}
+
+function joinStatement({ text, values }: Sql, store: Store): JoinStatement {
+  const parts = Object.assign([...text], { raw: [...text] })
+  // One machine's store is a file, and its clients number nothing.
+  const mark = (n: number): string => (store.can.shared === 'fleet' ? `$${n}` : '?')
+  return { text: text.reduce((all, part, i) => all + mark(i) + part), values, parts }
 }
 
 function callOptions(runtime: Runtime<Store>, options: CallOptions, caller: Caller): Caller {

@@ -14,7 +14,7 @@ type Call = {
 
 /** A store whose commits end when the test says so. */
 class SlowStore implements Store {
-  readonly can = { durable: true, shared: 'process', writers: 'one', segments: false } as const
+  readonly can = { durable: true, shared: 'process', writers: 'one', segments: false, joins: false } as const
   readonly calls: Call[] = []
 
   commit(units: readonly Unit[], sync: Sync): Promise<readonly Outcome[]> {

@@ -7,6 +7,10 @@ import type { Log } from './log.ts'
 
 /** Delayed messages moved into the log by one commit. */
 const perCommit = 500
+/** After messages were handed over in somebody else's transaction: first and longest pause between looks, and for how long. */
+const firstLook = 2
+const longestLook = 1_000
+const lookFor = 30_000
 
 /**
  * Messages that appear later: durable from the moment they are accepted, appended to the log when due. Append and removal
@@ -19,6 +23,8 @@ export class Delays {
   #cancel: Cancel | undefined
   #at = Number.POSITIVE_INFINITY
   #stopped = false
+  #lookUntil = 0
+  #cancelLook: Cancel | undefined
 
   constructor(runtime: Runtime<Store>, commit: GroupCommit, log: Log) {
     this.#runtime = runtime
@@ -29,6 +35,25 @@ export class Delays {
   async add(entry: Entry, due: number): Promise<void> {
     await this.#commit.add({ writes: [{ write: 'delay', due, entry }] }, 'durable', entry.body.length)
     this.expect(due)
+  }
+
+  /**
+   * Somebody else's transaction, which nobody tells us the end of, has messages for us: looks for them at once, then ever
+   * more rarely, for 30 s. Later ones, and those of a process that has ended, are found by whoever looks around next.
+   */
+  handedOver(): void {
+    this.#lookUntil = this.#runtime.clock.mono() + lookFor
+    this.#cancelLook?.()
+    this.#hunt(firstLook)
+  }
+
+  #hunt(pause: number): void {
+    if (this.#stopped || this.#runtime.clock.mono() > this.#lookUntil) return
+    this.#cancelLook = this.#runtime.clock.after(pause, () => {
+      this.look()
+        .catch(() => {})
+        .finally(() => this.#hunt(Math.min(longestLook, pause * 2)))
+    })
   }
 
   /** Looks for the earliest and arms the timer. */
@@ -69,5 +94,6 @@ export class Delays {
   stop(): void {
     this.#stopped = true
     this.#cancel?.()
+    this.#cancelLook?.()
   }
 }

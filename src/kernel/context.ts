@@ -2,7 +2,7 @@ import type { Duration } from './duration.ts'
 import type { OperationHandle, TopicHandle } from './handle.ts'
 import type { Message, Position } from './message.ts'
 import type { Level } from './log.ts'
-import type { Sql, SqlRow } from './sql.ts'
+import type { Sql, SqlRow, SqlValue } from './sql.ts'
 
 /**
  * The verbs of a user's code. Declared here, implemented once, in `app/verbs.ts`. `NoInfer`: the type comes from the
@@ -55,6 +55,23 @@ export interface Transaction {
   query(statement: Sql): Promise<readonly SqlRow[]>
   /** The message becomes visible when the transaction commits. */
   publish<Input>(topic: TopicHandle<Input>, data: NoInfer<Input>, options?: PublishOptions): Promise<void>
+}
+
+/** A statement for a client of yours: `text` has `$1` or `?` as its database wants; `parts` is the same as of a template. */
+export type JoinStatement = {
+  readonly text: string
+  readonly values: readonly SqlValue[]
+  readonly parts: TemplateStringsArray
+}
+
+/** A transaction that your own code has opened and will commit. */
+export interface Joined {
+  /** The message appears when your transaction has committed, usually within some milliseconds, at most a second later; or never. */
+  publish<Input>(
+    topic: TopicHandle<Input>,
+    data: NoInfer<Input>,
+    options?: Omit<PublishOptions, 'delay'>,
+  ): Promise<void>
 }
 
 /** What a handler gets beside its input. */

@@ -48,6 +48,14 @@ export type StoreCan = {
   readonly writers: 'one' | 'many'
   /** Whether the log lies in segments that `shed` drops whole; otherwise `trim` removes its messages one by one. */
   readonly segments: boolean
+  /** Whether it is also a `Joinable`. */
+  readonly joins: boolean
+}
+
+/** A store that takes messages in a transaction that somebody else has opened on the same database, with a client of their own. */
+export interface Joinable {
+  /** The statement that hands the message over: it appears in the log soon after their commit, or never. */
+  handOver(entry: Entry): Sql
 }
 
 export type Head = { readonly slot: number; readonly next: number }

@@ -1,8 +1,21 @@
 import type { Clock } from '#kernel/clock.ts'
 import { fault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
-import type { Outcome, Read, ReadResult, Store, StoreAdapter, StoreTransaction, Sync, Unit } from '../port.ts'
+import type { Sql } from '#kernel/sql.ts'
+import type {
+  Entry,
+  Joinable,
+  Outcome,
+  Read,
+  ReadResult,
+  Store,
+  StoreAdapter,
+  StoreTransaction,
+  Sync,
+  Unit,
+} from '../port.ts'
 import { Connector } from './connect.ts'
+import { handingOver } from './hand-over.ts'
 import { Listener } from './listen.ts'
 import { migrate } from './migrate.ts'
 import { settings, type PostgresOptions } from './options.ts'
@@ -56,15 +69,17 @@ async function client(): Promise<PgClientClass> {
   }
 }
 
-class PostgresStore implements Store {
-  readonly can = { durable: true, shared: 'fleet', writers: 'many', segments: true } as const
+class PostgresStore implements Store, Joinable {
+  readonly can = { durable: true, shared: 'fleet', writers: 'many', segments: true, joins: true } as const
   readonly #writer: Writer
   readonly #reader: Reader
   readonly #listener: Listener
   readonly #transactions: Transactions
+  readonly #schema: string
   #closed: Promise<void> | undefined
 
   constructor(connector: Connector, clock: Clock, session: Session) {
+    this.#schema = connector.settings.schema
     this.#listener = new Listener(connector, clock)
     this.#reader = new Reader(connector, clock)
     this.#reader.adopt(session)
@@ -85,6 +100,10 @@ class PostgresStore implements Store {
   async begin(limit: number): Promise<StoreTransaction> {
     this.#assertOpen()
     return this.#transactions.begin(limit)
+  }
+
+  handOver(entry: Entry): Sql {
+    return handingOver(this.#schema, entry)
   }
 
   watch(changed: Parameters<Store['watch']>[0]): () => void {

@@ -2,7 +2,19 @@ import type { DatabaseSync } from 'node:sqlite'
 import { wait, type Clock } from '#kernel/clock.ts'
 import { fault, isFault } from '#kernel/fault.ts'
 import type { Sql, SqlRow } from '#kernel/sql.ts'
-import type { Outcome, Read, ReadResult, Store, StoreAdapter, StoreCan, StoreTransaction, Sync, Unit } from '../port.ts'
+import type {
+  Entry,
+  Joinable,
+  Outcome,
+  Read,
+  ReadResult,
+  Store,
+  StoreAdapter,
+  StoreCan,
+  StoreTransaction,
+  Sync,
+  Unit,
+} from '../port.ts'
 import { endsTransaction } from '../statement.ts'
 import { Apply } from './apply.ts'
 import { Checkpointer } from './checkpoint.ts'
@@ -51,7 +63,7 @@ async function open(path: string, clock: Clock): Promise<Store> {
   }
 }
 
-class SqliteStore implements Store {
+class SqliteStore implements Store, Joinable {
   readonly can: StoreCan
   readonly #path: string
   readonly #db: DatabaseSync
@@ -69,7 +81,13 @@ class SqliteStore implements Store {
 
   constructor(path: string, db: DatabaseSync, clock: Clock) {
     const memory = path === ':memory:'
-    this.can = { durable: !memory, shared: memory ? 'process' : 'machine', writers: 'one', segments: false }
+    this.can = {
+      durable: !memory,
+      shared: memory ? 'process' : 'machine',
+      writers: 'one',
+      segments: false,
+      joins: !memory,
+    }
     this.#path = path
     this.#db = db
     this.#clock = clock
@@ -170,6 +188,17 @@ class SqliteStore implements Store {
         return outcomes
       },
       rollback: async () => undo(),
+    }
+  }
+
+  handOver({ slot, id, key, time, meta, body, dedupe }: Entry): Sql {
+    return {
+      text: [
+        'insert into fl_delayed (slot, id, key, time, meta, body, dedupe, due) values (',
+        ...Array<string>(6).fill(', '),
+        ', 0)',
+      ],
+      values: [slot, id, key, time, meta, body, dedupe],
     }
   }
 
