@@ -42,7 +42,10 @@ class End {
   }
 }
 
-type World = { readonly proxy: FaultProxy; pair(): Promise<{ readonly client: End; readonly target: End }> }
+type World = {
+  readonly proxy: FaultProxy
+  readonly pair: () => Promise<{ readonly client: End; readonly target: End }>
+}
 
 /** A proxy in front of a server, and pairs of ends: a client of the proxy and what the server was given for it. */
 async function world(t: TestContext, seed = 1): Promise<World> {

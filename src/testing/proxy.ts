@@ -163,7 +163,7 @@ class Connection {
   constructor(
     client: Socket,
     target: Socket,
-    of: { random(direction: 0 | 1): Random; count(what: Counted, by: number): void },
+    of: { readonly random: (direction: 0 | 1) => Random; readonly count: (what: Counted, by: number) => void },
   ) {
     this.#sockets = [client, target]
     this.#count = of.count
