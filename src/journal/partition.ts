@@ -45,6 +45,8 @@ export class Partition {
   #abandoned = false
   #closing = false
   #batchRuns = false
+  /** Of the batch that runs. */
+  readonly #batchKeys = new Set<string>()
   /** Ends the pauses of refused commits. */
   readonly #hurry = new Set<() => void>()
   /** Below this offset an earlier holder of the lease may have started messages that it did not finish. */
@@ -115,9 +117,7 @@ export class Partition {
     this.#starting = true
     try {
       if (of.batch > 0) this.#startBatch()
-      else
-        while (this.#readyAt < this.#ready.length && of.room() && of.flowing())
-          of.start(this, [this.#ready[this.#readyAt++]!], 1, false)
+      else while (this.#readyAt < this.#ready.length && of.room() && of.flowing()) this.#startOne()
     } finally {
       this.#starting = false
     }
@@ -129,6 +129,16 @@ export class Partition {
     return !this.#batchRuns
   }
 
+  /** A person may have put an earlier message of its key back among the parked ones since it was read: then it waits. */
+  #startOne(): void {
+    const m = this.#ready[this.#readyAt++]!
+    if (m.key === null || this.#parkedKeys.size === 0 || !this.#parkedKeys.has(m.key))
+      return this.#of.start(this, [m], 1, false)
+    const followers = this.#keys.drain(m.key)
+    this.#behind(m)
+    for (const follower of followers) this.#behind(follower)
+  }
+
   /** One batch at a time: that is what keeps the order of a partition. */
   #startBatch(): void {
     while (!this.#batchRuns && this.#readyAt < this.#ready.length && this.#of.room() && this.#of.flowing()) {
@@ -138,6 +148,7 @@ export class Partition {
       for (const m of next) if (!batch.includes(m)) this.#behind(m)
       if (batch.length === 0) continue
       this.#batchRuns = true
+      for (const { key } of batch) if (key !== null) this.#batchKeys.add(key)
       this.#of.start(this, batch, 1, false)
     }
   }
@@ -235,6 +246,7 @@ export class Partition {
   ended(run: Run, results: readonly (Fault | undefined)[] | undefined): void {
     if (this.#abandoned) return
     this.#batchRuns = false
+    this.#batchKeys.clear()
     const { messages } = run
     for (let i = 0; i < messages.length; i++) {
       const m = messages[i]!
@@ -244,6 +256,8 @@ export class Partition {
         this.#cursor.finish(m.offset)
         const follower = this.#of.batch > 0 ? undefined : this.#keys.leave(m.key)
         if (follower) this.#ready.push(follower)
+        // One that was put back among the parked ones meanwhile has waited for this.
+        if (m.key !== null && this.#parkedKeys.size > 0 && this.#parkedKeys.has(m.key)) this.#of.retries.poll()
         continue
       }
       const now = this.#of.now()
@@ -257,6 +271,18 @@ export class Partition {
 
   #release(m: Stored): void {
     this.#bytes -= m.body.length
+  }
+
+  /**
+   * A parked message of the key is due: from now on those that have not started wait behind it. Whether it has to wait
+   * itself, for one that runs on the fast path: two of one key never run at once.
+   */
+  mustWait(key: string): boolean {
+    if (!this.#parkedKeys.has(key)) this.#parkedKeys.set(key, 0)
+    if (this.#of.batch > 0) return this.#batchKeys.has(key)
+    if (!this.#keys.has(key)) return false
+    for (let i = this.#readyAt; i < this.#ready.length; i++) if (this.#ready[i]!.key === key) return false
+    return true
   }
 
   /** No message of the key was parked in the store when it was read, after `since` parkings. */

@@ -17,6 +17,8 @@ export class Retries {
   readonly #of: Subscription
   readonly #runtime: Runtime<Store>
   readonly #running = new Map<string, Parked>()
+  /** Keys of the running ones. */
+  readonly #keys = new Set<string>()
   /** Due messages, each with the holder of its partition when it was read: another one reads anew. */
   #ready: { readonly parked: Parked; readonly owner: Partition }[] = []
   /** Ended since the last look began: what that look found of them is out of date. */
@@ -94,6 +96,11 @@ export class Retries {
     while (this.#ready.length > 0 && this.#of.room()) {
       const { parked, owner } = this.#ready.shift()!
       if (this.#of.partitions.get(parked.partition) !== owner || this.#running.has(name(parked))) continue
+      if (parked.key !== null) {
+        // Only what a person has put back can meet another one of its key here. It is polled again when that one ends.
+        if (this.#keys.has(keyName(parked)) || owner.mustWait(parked.key)) continue
+        this.#keys.add(keyName(parked))
+      }
       this.#running.set(name(parked), parked)
       this.#of.start(owner, [parked], parked.attempts + 1, true)
     }
@@ -141,6 +148,8 @@ export class Retries {
   left(run: Run): void {
     const at = name(this.#at(run))
     this.#running.delete(at)
+    const { key } = run.messages[0]!
+    if (key !== null) this.#keys.delete(keyName({ partition: run.partition, key }))
     this.#ended.add(at)
     this.poll()
   }
@@ -162,4 +171,8 @@ export class Retries {
 
 function name(p: { partition: number; offset: number }): string {
   return `${p.partition}/${p.offset}`
+}
+
+function keyName(p: { partition: number; key: string | null }): string {
+  return `${p.partition}/${p.key}`
 }

@@ -89,6 +89,11 @@ export class KeyQueues {
     return false
   }
 
+  /** Whether a message of the key has entered and not left. */
+  has(key: string): boolean {
+    return this.#queues.has(key)
+  }
+
   /** The next message of the key, which may start now. */
   leave(key: string | null): Stored | undefined {
     if (key === null) return undefined
