@@ -250,12 +250,25 @@ async function start(
       return { url: server.url, port: server.port }
     },
     health: () => health.read(),
-    operations: operations({ runtime, journal, definitions, connections, counts, requests, health }),
+    operations: operations({
+      runtime,
+      journal,
+      definitions,
+      connections,
+      counts,
+      requests,
+      health,
+      by: nameOf(runtime),
+    }),
     definitions,
     run: ({ signal } = {}) => runUntil(signal, () => app[Symbol.asyncDispose]()),
     [Symbol.asyncDispose]: (): Promise<void> => (disposed ??= dispose()),
   }
   return app
+}
+
+function nameOf({ host }: Runtime): string {
+  return `process ${host.pid} on ${host.name}`
 }
 
 /** What → outcome → how often. */

@@ -7,6 +7,7 @@ import { GroupCommit } from './commit.ts'
 import { Delays } from './delays.ts'
 import { Keys } from './keys.ts'
 import { Log } from './log.ts'
+import { pausePrefix, Pauses } from './pauses.ts'
 import { Retention, type Keep, type KeepRecords } from './retention.ts'
 import { Subscription, type SubscriptionOptions } from './subscription.ts'
 import { Workers } from './workers.ts'
@@ -19,11 +20,6 @@ export type JournalOptions = {
 
 /** Milliseconds after which the store is looked at again when that failed, or when a commit had no clear answer. */
 const lookAgain = 1_000
-
-/** Name of the key that says a subscription is paused. */
-export function pauseKey(subscription: string): string {
-  return `pause/subscription/${subscription}`
-}
 
 /**
  * The durable heart: log, subscriptions, delayed messages, leases, keys and call records over one store. `open` makes
@@ -135,9 +131,9 @@ export class Journal {
       for (const [s, partitions] of owned) s.fence(partitions, leases)
     }
     await this.log.refresh()
-    const paused = new Set((await this.keys.list('pause/subscription/')).map((k) => k.name))
+    const pauses = new Pauses(await this.keys.list(pausePrefix))
     const counts = await this.#runtime.store.read({ read: 'parkedCounts' })
-    for (const s of this.subscriptions.values()) await s.refresh(paused.has(pauseKey(s.options.name)), counts)
+    for (const s of this.subscriptions.values()) await s.refresh(pauses, counts)
     if (this.#working) await this.delays.look()
   }
 

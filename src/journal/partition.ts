@@ -44,6 +44,8 @@ export class Partition {
   #stopped = false
   #abandoned = false
   #closing = false
+  /** By an operator: nothing of it starts, the other partitions go on. */
+  paused = false
   #batchRuns = false
   /** Of the batch that runs. */
   readonly #batchKeys = new Set<string>()
@@ -99,6 +101,10 @@ export class Partition {
     return offset < this.#startedBelow
   }
 
+  #flowing(): boolean {
+    return !this.paused && this.#of.flowing()
+  }
+
   /** Something may have changed: messages arrived, room was made, a pause ended. */
   wake(): void {
     if (this.#reading || this.#stopped) return
@@ -117,7 +123,7 @@ export class Partition {
     this.#starting = true
     try {
       if (of.batch > 0) this.#startBatch()
-      else while (this.#readyAt < this.#ready.length && of.room() && of.flowing()) this.#startOne()
+      else while (this.#readyAt < this.#ready.length && of.room() && this.#flowing()) this.#startOne()
     } finally {
       this.#starting = false
     }
@@ -141,7 +147,7 @@ export class Partition {
 
   /** One batch at a time: that is what keeps the order of a partition. */
   #startBatch(): void {
-    while (!this.#batchRuns && this.#readyAt < this.#ready.length && this.#of.room() && this.#of.flowing()) {
+    while (!this.#batchRuns && this.#readyAt < this.#ready.length && this.#of.room() && this.#flowing()) {
       const next = this.#ready.slice(this.#readyAt, this.#readyAt + this.#of.batch)
       this.#readyAt += next.length
       const batch = next.filter((m) => m.key === null || !this.#parkedKeys.has(m.key))
@@ -157,7 +163,7 @@ export class Partition {
     const of = this.#of
     while (
       !this.#stopped &&
-      of.flowing() &&
+      this.#flowing() &&
       this.#ready.length - this.#readyAt < page &&
       this.#bytes < readAheadBytes
     ) {

@@ -63,7 +63,7 @@ export class Retries {
     const { store, clock } = this.#runtime
     const of = this.#of
     const now = clock.now()
-    const owners = new Map(of.partitions)
+    const owners = new Map([...of.partitions].filter(([, p]) => !p.paused))
     this.#ended.clear()
     const rows = await store.read({
       read: 'due',
@@ -95,7 +95,8 @@ export class Retries {
   fill(): void {
     while (this.#ready.length > 0 && this.#of.room()) {
       const { parked, owner } = this.#ready.shift()!
-      if (this.#of.partitions.get(parked.partition) !== owner || this.#running.has(name(parked))) continue
+      if (this.#of.partitions.get(parked.partition) !== owner || owner.paused) continue
+      if (this.#running.has(name(parked))) continue
       if (parked.key !== null) {
         // Only what a person has put back can meet another one of its key here. It is polled again when that one ends.
         if (this.#keys.has(keyName(parked)) || owner.mustWait(parked.key)) continue

@@ -7,6 +7,7 @@ import type { Delays } from './delays.ts'
 import type { Log, Topic } from './log.ts'
 import { park, type RetryPlan } from './parking.ts'
 import { Partition } from './partition.ts'
+import type { Pauses } from './pauses.ts'
 import { Retries } from './retries.ts'
 import { Run, Runs } from './run.ts'
 import type { Workers } from './workers.ts'
@@ -86,6 +87,7 @@ export class Subscription implements Worked {
   #scheduled: Partition[] = []
   #refilling = false
   #paused = false
+  #pausedPartitions: ReadonlySet<number> = new Set()
   #stopped = false
   #held = 0
   #cooling = false
@@ -149,6 +151,7 @@ export class Subscription implements Worked {
       const cursor = cursors.find((c) => c.partition === p) ?? { partition: p, low: 0, done: null }
       const keys = await store.read({ read: 'parkedKeys', subscription: this.id, partition: p })
       const partition = new Partition(this, p, lease, cursor, keys)
+      partition.paused = this.#pausedPartitions.has(p)
       this.partitions.set(p, partition)
       partition.wake()
     }
@@ -446,15 +449,17 @@ export class Subscription implements Worked {
     })
   }
 
-  /** Another process, or an operator, has changed something: look at parked messages and the pause again. */
-  async refresh(paused: boolean, counts: ReadResult<{ read: 'parkedCounts' }>): Promise<void> {
+  /** Another process, or an operator, has changed something: look at parked messages and the pauses again. */
+  async refresh(pauses: Pauses, counts: ReadResult<{ read: 'parkedCounts' }>): Promise<void> {
     this.#countParked(this.#parkedOf(counts))
     for (const [p, partition] of this.partitions) {
       const since = partition.parkings
       const keys = await this.#runtime.store.read({ read: 'parkedKeys', subscription: this.id, partition: p })
       partition.reload(keys, since)
     }
-    this.#paused = paused
+    this.#paused = pauses.whole(this.options.name, this.options.topic)
+    this.#pausedPartitions = pauses.partitions(this.options.name)
+    for (const [p, partition] of this.partitions) partition.paused = this.#pausedPartitions.has(p)
     this.retries.poll()
     this.wake()
   }
@@ -472,9 +477,10 @@ export class Subscription implements Worked {
     return undefined
   }
 
-  /** Whether some leased partition has messages that are not finished. */
+  /** Whether some leased partition that is not paused has messages that are not finished. */
   get lagging(): boolean {
-    for (const p of this.partitions.values()) if (p.low < this.log.head(this.topic.slot + p.index)) return true
+    for (const p of this.partitions.values())
+      if (!p.paused && p.low < this.log.head(this.topic.slot + p.index)) return true
     return false
   }
 

@@ -17,6 +17,8 @@ export type OperationDeps = {
   /** door → outcome → how often. */
   readonly requests: ReadonlyMap<string, ReadonlyMap<string, number>>
   readonly health: HealthMonitor
+  /** Who acts: stands in every audit entry. */
+  readonly by: string
 }
 
 /** Who changed what, when: written in the same commit as the change. */
@@ -31,7 +33,7 @@ export function audit(
     time: deps.runtime.clock.now(),
     verb,
     subject,
-    detail: JSON.stringify(deps.runtime.redact.value(detail)),
+    detail: JSON.stringify(deps.runtime.redact.value({ by: deps.by, ...detail })),
   }
 }
 
@@ -55,4 +57,9 @@ export async function parkedRow(deps: OperationDeps, id: number): Promise<Parked
       detail: { id },
     })
   return row
+}
+
+/** A reason as it is kept: at most 500 characters. */
+export function reasonOf(given: string | undefined): string {
+  return (given ?? '').slice(0, 500)
 }

@@ -5,13 +5,16 @@ import { discard } from './discard.ts'
 import { explain, type Explained } from './explain.ts'
 import { messages, type ShownMessage } from './messages.ts'
 import { parked, type ParkedMessage, type ParkedQuery } from './parked.ts'
-import { pause, resume } from './pause.ts'
+import { pause, resume, type PauseTarget } from './pause.ts'
 import { editAndReplay, replay, replayDead } from './replay.ts'
 import { status, type Status } from './status.ts'
+import { trail, type TrailEntry } from './trail.ts'
 import { topics, type TopicStatus } from './topics.ts'
 
 /** What an operator can do: the one list behind the command line and the console. Changes leave an audit entry. */
 export interface Operations {
+  /** The same, with another name in the audit entries. Default: host and process. */
+  as(by: string): Operations
   status(): Promise<Status>
   topics(): Promise<readonly TopicStatus[]>
   messages(query: {
@@ -24,8 +27,9 @@ export interface Operations {
   replayDead(subscription: string, limit?: number): Promise<number>
   editAndReplay(parked: number, data: Json): Promise<void>
   discard(parked: number, reason: string): Promise<void>
-  pause(subscription: string): Promise<void>
-  resume(subscription: string): Promise<void>
+  pause(what: string | PauseTarget, options?: { readonly reason?: string }): Promise<void>
+  resume(what: string | PauseTarget): Promise<void>
+  trail(limit?: number): Promise<readonly TrailEntry[]>
   calls(query?: CallQuery): Promise<readonly ShownCall[]>
   explain(code: string): Explained
 }
@@ -40,8 +44,10 @@ export function operations(deps: OperationDeps): Operations {
     replayDead: (subscription, limit) => replayDead(deps, subscription, limit),
     editAndReplay: (id, data) => editAndReplay(deps, id, data),
     discard: (id, reason) => discard(deps, id, reason),
-    pause: (subscription) => pause(deps, subscription),
-    resume: (subscription) => resume(deps, subscription),
+    pause: (what, options) => pause(deps, what, options),
+    resume: (what) => resume(deps, what),
+    trail: (limit) => trail(deps, limit),
+    as: (by) => operations({ ...deps, by }),
     calls: (query) => calls(deps, query),
     explain,
   }

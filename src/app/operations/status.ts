@@ -1,5 +1,6 @@
 import type { ParkedState } from '#adapters/stores/port.ts'
 import type { ConnectionState } from '#patterns/connections/run.ts'
+import { pausePrefix, Pauses, type Pause } from '#journal/pauses.ts'
 import type { Health } from '../health.ts'
 import type { OperationDeps } from './deps.ts'
 import { topics, type TopicStatus } from './topics.ts'
@@ -9,6 +10,7 @@ export type SubscriptionStatus = {
   readonly topic: string
   /** Messages accepted and not yet finished by it, parked ones not counted. */
   readonly lag: number
+  /** Itself, or its topic. Paused partitions stand in `pauses`. */
   readonly paused: boolean
   /** Why nothing is read at the moment; absent when messages flow, or another process works it. */
   readonly waiting?: string
@@ -33,6 +35,8 @@ export type Status = {
   readonly subscriptions: readonly SubscriptionStatus[]
   readonly connections: readonly ConnectionState[]
   readonly webhooks: readonly WebhookStatus[]
+  /** Topics, subscriptions and partitions that an operator has stopped: who, when, why. */
+  readonly pauses: readonly Pause[]
   /** Processes that work on this store; empty: nothing is running. `level`: the schema that they were built for. */
   readonly workers: readonly {
     readonly id: string
@@ -51,9 +55,7 @@ export type Status = {
 export async function status(deps: OperationDeps): Promise<Status> {
   const { runtime, journal, definitions } = deps
   const counts = await runtime.store.read({ read: 'parkedCounts' })
-  const paused = new Set(
-    (await journal.keys.list('pause/subscription/')).map((k) => k.name.slice('pause/subscription/'.length)),
-  )
+  const pauses = new Pauses(await journal.keys.list(pausePrefix))
   const subscriptions: SubscriptionStatus[] = []
   for (const row of await runtime.store.read({ read: 'subscriptions' })) {
     const live = journal.subscriptions.get(row.name)
@@ -63,7 +65,7 @@ export async function status(deps: OperationDeps): Promise<Status> {
       name: row.name,
       topic: row.topic,
       lag: await lag(deps, row.id, row.topic),
-      paused: paused.has(row.name),
+      paused: pauses.whole(row.name, row.topic),
       ...(live?.waiting === undefined ? {} : { waiting: live.waiting }),
       running: live?.counts.running ?? 0,
       done: live?.counts.done ?? 0,
@@ -83,6 +85,7 @@ export async function status(deps: OperationDeps): Promise<Status> {
       path: w.path,
       counts: Object.fromEntries(deps.counts.get(w.name) ?? []),
     })),
+    pauses: pauses.all,
     workers: (await runtime.store.read({ read: 'workers' })).map(({ id, host, pid, level, started }) => ({
       id,
       host,

@@ -40,6 +40,7 @@ export function statusOf(given: {
     webhooks: many(given.webhooks, (i) => ({ name: `webhook-${i}`, path: `/webhook-${i}`, counts: { stored: count } })),
     workers: [],
     http: {},
+    pauses: [],
     droppedCalls: 0,
   }
 }
