@@ -104,18 +104,23 @@ test('dead messages are shown, replayed with other data, discarded; a subscripti
   assert.equal((await run(t, ['dead', '--state', 'all'], { cwd })).out, 'Nothing is parked.')
 })
 
-test('all dead messages of a subscription are replayed by one command', async (t) => {
+test('all dead messages of a subscription are redriven by one command, counted first', async (t) => {
   const cwd = temporaryFolder(t, project)
   await handled(cwd, [
     { id: 'a', customer: 'c1', total: 0 },
     { id: 'b', customer: 'c2', total: 0 },
   ])
-  const [unknown, all] = await Promise.all([
-    run(t, ['replay', '--dead', 'biling', '--json'], { cwd }),
-    run(t, ['replay', '--dead', 'billing'], { cwd }),
+  const [unknown, dry] = await Promise.all([
+    run(t, ['redrive', 'biling', '--json'], { cwd }),
+    run(t, ['redrive', 'billing', '--dry-run'], { cwd }),
   ])
   assert.deepEqual([unknown.code, errorOf(unknown).code], [1, 'subscription.unknown'])
-  assert.equal(all.out, '2 messages of billing replayed.')
+  assert.equal(dry.out, 'Dry run: 2 messages: 2 × order.total. Nothing was touched.')
+  const all = await run(t, ['redrive', 'billing', '--rate', '100/s'], { cwd })
+  assert.equal(
+    all.out,
+    'Found 2 messages: 2 × order.total.\n2 messages put on the way: 0 handled, 0 failed again, 2 not yet.',
+  )
 })
 
 test('a second signal ends at once what a handler keeps from draining', async (t) => {

@@ -56,9 +56,12 @@ test('what is misspelled is answered with what was meant', async () => {
 test('contradictory options are refused before a project is loaded', async () => {
   for (const argv of [
     ['replay'],
-    ['replay', '1', '--dead', 'billing'],
+    ['redrive'],
+    ['redrive', 'billing', '--stop-at', '2'],
+    ['pause'],
+    ['pause', 'billing', '--topic', 'orders'],
+    ['pause', '--topic', 'orders', '--partition', '1'],
     ['replay', '1', '2', '--data', 'x.json'],
-    ['replay', '1', '--limit', '3'],
     ['replay', '1', '--data', '/no/such/file.json'],
   ]) {
     const { code, err } = await cli(...argv, '--json')

@@ -21,9 +21,10 @@ const commands: readonly (readonly [name: string, group: string, summary: string
   ['calls', 'Look', 'calls to others and their answers', async () => (await import('./commands/calls.ts')).calls],
   ['explain', 'Look', 'what a fault code means', async () => (await import('./commands/explain.ts')).explain],
   ['replay', 'Act', 'handle parked messages again', async () => (await import('./commands/replay.ts')).replay],
+  ['redrive', 'Act', 'handle dead messages again', async () => (await import('./commands/redrive.ts')).redrive],
   ['discard', 'Act', 'give a parked message up', async () => (await import('./commands/discard.ts')).discard],
-  ['pause', 'Act', 'stop a subscription', async () => (await import('./commands/pause.ts')).pause],
-  ['resume', 'Act', 'let a subscription go on', async () => (await import('./commands/pause.ts')).resume],
+  ['pause', 'Act', 'stop a subscription or topic', async () => (await import('./commands/pause.ts')).pause],
+  ['resume', 'Act', 'let what was paused go on', async () => (await import('./commands/pause.ts')).resume],
 ]
 
 export const commandNames: readonly string[] = commands.map(([name]) => name)

@@ -373,12 +373,12 @@ class Simulation {
     const { operations } = app
     const subs = this.#swarm.batch > 0 ? ['main', 'batch', 'follow'] : ['main', 'follow']
     const sub = this.#chance.one(subs)
-    const verb = this.#chance.weighted({ pause: 1, resume: 3, replay: 4, edit: 2, discard: 3, replayDead: 1 })
+    const verb = this.#chance.weighted({ pause: 1, resume: 3, replay: 4, edit: 2, discard: 3, redrive: 1 })
     if (verb === 'pause' || verb === 'resume') {
       this.#ledger.note(`${verb} ${sub}`)
       return operations[verb](sub)
     }
-    if (verb === 'replayDead') return void (await operations.replayDead(sub))
+    if (verb === 'redrive') return void (await operations.redrive({ subscription: sub, rate: '1000/s', wait: '1ms' }))
     const drawn = this.#chance.whole(0, 1_000)
     const parked = await operations.parked({ limit: 1_000 })
     const one = parked[drawn % Math.max(1, parked.length)]

@@ -6,7 +6,8 @@ import { explain, type Explained } from './explain.ts'
 import { messages, type ShownMessage } from './messages.ts'
 import { parked, type ParkedMessage, type ParkedQuery } from './parked.ts'
 import { pause, resume, type PauseTarget } from './pause.ts'
-import { editAndReplay, replay, replayDead } from './replay.ts'
+import { redrive, type Redrive, type Redriven } from './redrive.ts'
+import { editAndReplay, replay } from './replay.ts'
 import { status, type Status } from './status.ts'
 import { trail, type TrailEntry } from './trail.ts'
 import { topics, type TopicStatus } from './topics.ts'
@@ -24,7 +25,7 @@ export interface Operations {
   }): Promise<readonly ShownMessage[]>
   parked(query?: ParkedQuery): Promise<readonly ParkedMessage[]>
   replay(parked: number): Promise<void>
-  replayDead(subscription: string, limit?: number): Promise<number>
+  redrive(query: Redrive): Promise<Redriven>
   editAndReplay(parked: number, data: Json): Promise<void>
   discard(parked: number, reason: string): Promise<void>
   pause(what: string | PauseTarget, options?: { readonly reason?: string }): Promise<void>
@@ -41,7 +42,7 @@ export function operations(deps: OperationDeps): Operations {
     messages: (query) => messages(deps, query),
     parked: (query) => parked(deps, query),
     replay: (id) => replay(deps, id),
-    replayDead: (subscription, limit) => replayDead(deps, subscription, limit),
+    redrive: (query) => redrive(deps, query),
     editAndReplay: (id, data) => editAndReplay(deps, id, data),
     discard: (id, reason) => discard(deps, id, reason),
     pause: (what, options) => pause(deps, what, options),

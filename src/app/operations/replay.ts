@@ -2,7 +2,7 @@ import type { ParkedState } from '#adapters/stores/port.ts'
 import { fault } from '#kernel/fault.ts'
 import { parseJsonText, type Json } from '#kernel/json.ts'
 import { parse } from '#kernel/schema.ts'
-import { audit, parkedRow, subscriptionRow, type OperationDeps } from './deps.ts'
+import { audit, parkedRow, type OperationDeps } from './deps.ts'
 
 const waiting: readonly ParkedState[] = ['dead', 'retry', 'held']
 
@@ -57,17 +57,4 @@ async function again(deps: OperationDeps, id: number, body: string | undefined):
     'durable',
   )
   await deps.journal.refresh()
-}
-
-/** Replays every dead message of a subscription, at most `limit` (1,000). Returns how many. */
-export async function replayDead(deps: OperationDeps, subscription: string, limit = 1_000): Promise<number> {
-  const row = await subscriptionRow(deps, subscription)
-  const dead = await deps.runtime.store.read({
-    read: 'parked',
-    subscription: row.id,
-    state: 'dead',
-    limit: Math.min(1_000, limit),
-  })
-  for (const d of dead) await replay(deps, d.row)
-  return dead.length
 }

@@ -11,7 +11,9 @@ test('tells what the store knows, and no counts of its own process', () => {
     { call: 2, connection: 'connection-0', outcome: 'ok', time: '2026-01-02T03:04:04.000Z' },
     { call: 1, connection: 'connection-0', outcome: 'connection.failed', time: '2026-01-02T03:04:03.000Z' },
   ]
-  const shown = storeStatus(status, calls)
+  const pause = { since: '2026-01-02T03:04:06.000Z', by: 'anna@host', reason: 'wrong \u001b[2Jprices' }
+  const pauses = [{ ...pause, subscription: 'subscription-0', partition: 3 }]
+  const shown = storeStatus({ ...status, pauses }, calls)
   assert.deepEqual(shown.connections, [
     {
       name: 'connection-0',
@@ -37,6 +39,7 @@ test('tells what the store knows, and no counts of its own process', () => {
     '',
     'Nothing is running on this store.',
     'The store takes 2.0 KiB.',
+    'Paused: partition 3 of subscription-0, by anna@host at 2026-01-02 03:04:06Z: wrong \\x1b[2Jprices',
     '1 message waits for a person: fairlead dead',
   ])
 })

@@ -2,7 +2,9 @@ import type { Status } from '#app/operations/status.ts'
 import type { ShownCall } from '#app/operations/calls.ts'
 import type { Declare, ProjectOptions } from '../command.ts'
 import { aboutProject } from '../command.ts'
+import { escapeControls } from '../escape.ts'
 import { counted, jsonLine, shownBytes, shownTime } from '../render.ts'
+import { named } from './pause.ts'
 import { table, type Cell } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
 import { withApp } from '../with-app.ts'
@@ -30,6 +32,7 @@ export type StoreStatus = {
     Status['subscriptions'][number],
     'name' | 'topic' | 'lag' | 'paused' | 'parked'
   >[]
+  readonly pauses: Status['pauses']
   readonly webhooks: readonly { readonly name: string; readonly path: string; readonly accepted: number }[]
   /** Of the last 1,000 call records. */
   readonly connections: readonly {
@@ -57,6 +60,7 @@ export function storeStatus(s: Status, calls: readonly ShownCall[]): StoreStatus
       paused,
       parked,
     })),
+    pauses: s.pauses,
     webhooks: s.webhooks.map((w) => ({ name: w.name, path: w.path, accepted: accepted.get(`webhook.${w.name}`) ?? 0 })),
     connections: s.connections.map(({ name }) => {
       const own = calls.filter((c) => c['connection'] === name)
@@ -134,6 +138,12 @@ export function lines(s: StoreStatus, terminal: Pick<Terminal, 'width' | 'paint'
   const running = s.workers.map((w) => `pid ${w.pid} on ${w.host} since ${shownTime(w.started)}`)
   const end = [running.length > 0 ? `Running: ${running.join(', ')}.` : 'Nothing is running on this store.']
   end.push(`The store takes ${shownBytes(s.store.bytes)}.`)
+  for (const p of s.pauses)
+    end.push(
+      escapeControls(
+        `Paused: ${named(p)}, by ${p.by} at ${shownTime(p.since)}${p.reason === '' ? '' : `: ${p.reason}`}`,
+      ),
+    )
   if (dead > 0) end.push(`${counted(dead, 'message')} wait${dead === 1 ? 's' : ''} for a person: fairlead dead`)
   return [...sections.flatMap((section) => [...section, '']), ...end]
 }
