@@ -8,6 +8,7 @@ import { Delays } from './delays.ts'
 import { Keys } from './keys.ts'
 import { Log } from './log.ts'
 import { pausePrefix, Pauses } from './pauses.ts'
+import { replayPrefix, Replays } from './replays.ts'
 import { Retention, type Keep, type KeepRecords } from './retention.ts'
 import { Subscription, type SubscriptionOptions } from './subscription.ts'
 import { Workers } from './workers.ts'
@@ -132,8 +133,9 @@ export class Journal {
     }
     await this.log.refresh()
     const pauses = new Pauses(await this.keys.list(pausePrefix))
+    const replays = new Replays(await this.keys.list(replayPrefix))
     const counts = await this.#runtime.store.read({ read: 'parkedCounts' })
-    for (const s of this.subscriptions.values()) await s.refresh(pauses, counts)
+    for (const s of this.subscriptions.values()) await s.refresh(pauses, replays, counts)
     if (this.#working) await this.delays.look()
   }
 

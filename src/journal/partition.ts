@@ -46,6 +46,8 @@ export class Partition {
   #closing = false
   /** By an operator: nothing of it starts, the other partitions go on. */
   paused = false
+  /** By a replay: nothing new of it starts, what is parked does. */
+  held = false
   #batchRuns = false
   /** Of the batch that runs. */
   readonly #batchKeys = new Set<string>()
@@ -102,7 +104,7 @@ export class Partition {
   }
 
   #flowing(): boolean {
-    return !this.paused && this.#of.flowing()
+    return !this.paused && !this.held && this.#of.flowing()
   }
 
   /** Something may have changed: messages arrived, room was made, a pause ended. */

@@ -8,6 +8,7 @@ import type { Log, Topic } from './log.ts'
 import { park, type RetryPlan } from './parking.ts'
 import { Partition } from './partition.ts'
 import type { Pauses } from './pauses.ts'
+import type { Replays } from './replays.ts'
 import { Retries } from './retries.ts'
 import { Run, Runs } from './run.ts'
 import type { Workers } from './workers.ts'
@@ -88,6 +89,7 @@ export class Subscription implements Worked {
   #refilling = false
   #paused = false
   #pausedPartitions: ReadonlySet<number> = new Set()
+  #heldPartitions: ReadonlySet<number> = new Set()
   #stopped = false
   #held = 0
   #cooling = false
@@ -151,7 +153,7 @@ export class Subscription implements Worked {
       const cursor = cursors.find((c) => c.partition === p) ?? { partition: p, low: 0, done: null }
       const keys = await store.read({ read: 'parkedKeys', subscription: this.id, partition: p })
       const partition = new Partition(this, p, lease, cursor, keys)
-      partition.paused = this.#pausedPartitions.has(p)
+      this.#stop(partition)
       this.partitions.set(p, partition)
       partition.wake()
     }
@@ -450,7 +452,7 @@ export class Subscription implements Worked {
   }
 
   /** Another process, or an operator, has changed something: look at parked messages and the pauses again. */
-  async refresh(pauses: Pauses, counts: ReadResult<{ read: 'parkedCounts' }>): Promise<void> {
+  async refresh(pauses: Pauses, replays: Replays, counts: ReadResult<{ read: 'parkedCounts' }>): Promise<void> {
     this.#countParked(this.#parkedOf(counts))
     for (const [p, partition] of this.partitions) {
       const since = partition.parkings
@@ -459,9 +461,15 @@ export class Subscription implements Worked {
     }
     this.#paused = pauses.whole(this.options.name, this.options.topic)
     this.#pausedPartitions = pauses.partitions(this.options.name)
-    for (const [p, partition] of this.partitions) partition.paused = this.#pausedPartitions.has(p)
+    this.#heldPartitions = replays.holds(this.options.name)
+    for (const partition of this.partitions.values()) this.#stop(partition)
     this.retries.poll()
     this.wake()
+  }
+
+  #stop(partition: Partition): void {
+    partition.paused = this.#pausedPartitions.has(partition.index)
+    partition.held = this.#heldPartitions.has(partition.index)
   }
 
   get paused(): boolean {
@@ -474,13 +482,14 @@ export class Subscription implements Worked {
     if (this.#parkedCount >= this.options.parkedLimit)
       return `${this.#parkedCount} messages are parked, the limit is ${this.options.parkedLimit}`
     if (this.#cooling) return 'a connection is down'
+    if (this.#heldPartitions.size > 0) return 'a replay goes first'
     return undefined
   }
 
-  /** Whether some leased partition that is not paused has messages that are not finished. */
+  /** Whether some leased partition that may go on has messages that are not finished. */
   get lagging(): boolean {
     for (const p of this.partitions.values())
-      if (!p.paused && p.low < this.log.head(this.topic.slot + p.index)) return true
+      if (!p.paused && !p.held && p.low < this.log.head(this.topic.slot + p.index)) return true
     return false
   }
 
