@@ -232,6 +232,12 @@ export const codes = {
   ),
   'parked.state': row('invalid', 409, 'The parked message is not in a state that allows this.'),
 
+  'replay.state': row(
+    'invalid',
+    409,
+    'A replay of this subscription is under way, or none is. Resume or cancel the one that is, or begin one.',
+  ),
+
   // connections
   'connection.unreachable': row('transient', 502, 'No connection could be made (refused, DNS, TLS): nothing was sent.'),
   'connection.tls': row('transient', 502, 'The TLS handshake failed: certificate, name or version. Nothing was sent.'),

@@ -26,7 +26,7 @@ export type Driven = {
   readonly started: number
   /** Left alone: somebody else was first, or they were waiting already. */
   readonly skipped: number
-  /** Of those that were started: handled, failed again, neither yet. */
+  /** Of those that were started: handled, failed again, neither yet. What waits behind one that failed is not handled before that one is. */
   readonly handled: number
   readonly failed: number
   readonly waiting: number
@@ -88,7 +88,7 @@ export async function drive(
     options.progress?.(so())
     if (options.signal?.aborted) return so('aborted')
     if (watch.failing(stopAt)) return so('failing')
-    const room = Math.min(atOnce, roomFor - watch.waiting)
+    const room = Math.min(atOnce, roomFor - watch.watched)
     if (room <= 0) {
       if (clock.mono() - moved >= idleLimit) return so('idle')
       await pause(deps, tick, options.signal)
@@ -109,7 +109,7 @@ export async function drive(
   for (;;) {
     await watch.look()
     options.progress?.(so())
-    if (watch.waiting === 0 || !anybody || clock.mono() >= until || options.signal?.aborted) return so()
+    if (watch.watched === 0 || !anybody || clock.mono() >= until || options.signal?.aborted) return so()
     await pause(deps, tick, options.signal)
   }
 }
@@ -137,10 +137,10 @@ export function checkDrive({ rate, stopAt = 0.5, wait = '5s' }: DriveOptions & {
   return { rate: parsed, stopAt, wait: ms }
 }
 
-/** What became of those that were started. Remembers only those that have not ended. */
+/** What became of those that were started. Remembers only those of which that is still open. */
 class Watch {
   readonly #deps: OperationDeps
-  #waiting: ParkedAt[] = []
+  #watched: ParkedAt[] = []
   readonly #recent: boolean[] = []
   started = 0
   handled = 0
@@ -150,40 +150,65 @@ class Watch {
     this.#deps = deps
   }
 
+  /** Those that will end without a person: not the ones behind a message that has failed again. */
+  get watched(): number {
+    return this.#watched.length
+  }
+
   get waiting(): number {
-    return this.#waiting.length
+    return this.started - this.handled - this.failed
   }
 
   add(started: readonly ParkedAt[]): void {
-    this.#waiting.push(...started)
+    this.#watched.push(...started)
     this.started += started.length
   }
 
-  /** Looks at those that were not looked at for longest. Returns whether one has ended. */
+  /** Looks at those that were not looked at for longest. Returns whether something has become of one. */
   async look(): Promise<boolean> {
-    const looked = this.#waiting.splice(0, watchedAtOnce)
+    const looked = this.#watched.splice(0, watchedAtOnce)
     const { store } = this.#deps.runtime
-    const now = await Promise.all(looked.map((at) => store.read({ read: 'parkedAt', at })))
-    let ended = false
-    for (const [i, at] of looked.entries()) {
-      const parked = now[i] ?? null
-      if (parked !== null && !failedAgain(parked)) {
-        this.#waiting.push(at)
-        continue
-      }
-      ended = true
-      if (parked === null) this.handled++
-      else this.failed++
-      this.#recent.push(parked !== null)
-      if (this.#recent.length > judged) this.#recent.shift()
-    }
-    return ended
+    const found = await Promise.all(looked.map((at) => store.read({ read: 'parkedAt', at })))
+    const stuck = await this.#stuck(found)
+    const open = looked.filter((_at, i) => {
+      const parked = found[i] ?? null
+      if (parked === null) this.#end(false)
+      else if (failedAgain(parked)) this.#end(true)
+      else return !(parked.state === 'behind' && stuck.has(keyName(parked)))
+      return false
+    })
+    this.#watched.push(...open)
+    return open.length < looked.length
+  }
+
+  /** Keys whose first message has failed: a poisoned key must not take the room of the others. */
+  async #stuck(found: readonly (Parked | null)[]): Promise<ReadonlySet<string>> {
+    const behind = found.filter((p) => p?.state === 'behind') as readonly Parked[]
+    const one = new Map(behind.map((p) => [keyName(p), p]))
+    const { store } = this.#deps.runtime
+    const first = await Promise.all(
+      [...one.values()].map(({ subscription, partition, key }) =>
+        store.read({ read: 'parkedFirst', subscription, partition, key: key! }),
+      ),
+    )
+    return new Set(first.flatMap((p) => (p !== null && failedAgain(p) ? [keyName(p)] : [])))
+  }
+
+  #end(failed: boolean): void {
+    if (failed) this.failed++
+    else this.handled++
+    this.#recent.push(failed)
+    if (this.#recent.length > judged) this.#recent.shift()
   }
 
   failing(share: number): boolean {
     if (this.#recent.length < leastJudged) return false
     return this.#recent.filter(Boolean).length / this.#recent.length >= share
   }
+}
+
+function keyName({ partition, key }: Parked): string {
+  return `${partition}/${key}`
 }
 
 /** Its first run since it was started has failed: there is no need to wait until its last one has. */

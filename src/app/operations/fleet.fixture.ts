@@ -18,6 +18,8 @@ export type Fleet = {
   operator(use: readonly unknown[]): Promise<App>
   /** Ends a process in good order. */
   stop(app: App): Promise<void>
+  /** Whether the process hears of what the others commit. */
+  deaf(app: App, deaf: boolean): void
   /** Lets `promise` settle, moving time as far as it needs. */
   finish<T>(promise: Promise<T>): Promise<T>
   [Symbol.asyncDispose](): Promise<void>
@@ -29,13 +31,13 @@ export async function fleet(): Promise<Fleet> {
   const store = await openStore(':memory:', clock)
   const http = new ScriptedHttp(clock)
   const watchers = new Map<object, () => void>()
-  const running = new Set<App>()
+  const running = new Map<App, object>()
+  const deaf = new Set<object>()
   let pid = 0
-  const view = (): Store => {
-    const me = {}
+  const view = (me: object): Store => {
     const told = async <T>(committed: Promise<T>): Promise<T> => {
       const result = await committed
-      for (const [who, changed] of watchers) if (who !== me) changed()
+      for (const [who, changed] of watchers) if (who !== me && !deaf.has(who)) changed()
       return result
     }
     return {
@@ -43,8 +45,12 @@ export async function fleet(): Promise<Fleet> {
       commit: (units, sync) => told(store.commit(units, sync)),
       read: (query) => store.read(query),
       begin: async (limit) => {
-        const { query, commit, rollback } = await store.begin(limit)
-        return { query, commit: (units) => told(commit(units)), rollback }
+        const inner = await store.begin(limit)
+        return {
+          query: (statement) => inner.query(statement),
+          commit: (units) => told(inner.commit(units)),
+          rollback: () => inner.rollback(),
+        }
       },
       watch: (changed) => {
         watchers.set(me, changed)
@@ -55,8 +61,9 @@ export async function fleet(): Promise<Fleet> {
   }
   const start = async (use: readonly unknown[], work: boolean, send: HttpOut): Promise<App> => {
     const random = seededRandom(++pid)
+    const me = {}
     const app = await fairlead(
-      { use, work, store: { kind: 'shared', open: () => Promise.resolve(view()) }, log: { write: () => {} } },
+      { use, work, store: { kind: 'shared', open: () => Promise.resolve(view(me)) }, log: { write: () => {} } },
       {
         clock,
         random,
@@ -65,7 +72,7 @@ export async function fleet(): Promise<Fleet> {
         host: { name: 'here', pid, alive: () => true },
       },
     )
-    running.add(app)
+    running.set(app, me)
     await settle()
     return app
   }
@@ -91,8 +98,16 @@ export async function fleet(): Promise<Fleet> {
     operator: (use) => start(use, false, http),
     stop,
     finish,
+    deaf(app, now) {
+      const me = running.get(app)!
+      if (now) deaf.add(me)
+      else {
+        deaf.delete(me)
+        watchers.get(me)?.()
+      }
+    },
     async [Symbol.asyncDispose]() {
-      for (const app of [...running]) await stop(app)
+      for (const app of running.keys()) await stop(app)
       await store[Symbol.asyncDispose]()
     },
   }

@@ -2,12 +2,14 @@ import type { Json } from '#kernel/json.ts'
 import { calls, type CallQuery, type ShownCall } from './calls.ts'
 import type { OperationDeps } from './deps.ts'
 import { discard } from './discard.ts'
+import type { DriveOptions } from './drive.ts'
 import { explain, type Explained } from './explain.ts'
 import { messages, type ShownMessage } from './messages.ts'
 import { parked, type ParkedMessage, type ParkedQuery } from './parked.ts'
 import { pause, resume, type PauseTarget } from './pause.ts'
 import { redrive, type Redrive, type Redriven } from './redrive.ts'
 import { editAndReplay, replay } from './replay.ts'
+import { cancelReplay, replayTopic, resumeReplay, type ReplayTopic, type TopicReplayed } from './replay-topic.ts'
 import { status, type Status } from './status.ts'
 import { trail, type TrailEntry } from './trail.ts'
 import { topics, type TopicStatus } from './topics.ts'
@@ -26,6 +28,9 @@ export interface Operations {
   parked(query?: ParkedQuery): Promise<readonly ParkedMessage[]>
   replay(parked: number): Promise<void>
   redrive(query: Redrive): Promise<Redriven>
+  replayTopic(query: ReplayTopic): Promise<TopicReplayed>
+  resumeReplay(subscription: string, options?: DriveOptions): Promise<TopicReplayed>
+  cancelReplay(subscription: string): Promise<void>
   editAndReplay(parked: number, data: Json): Promise<void>
   discard(parked: number, reason: string): Promise<void>
   pause(what: string | PauseTarget, options?: { readonly reason?: string }): Promise<void>
@@ -43,6 +48,9 @@ export function operations(deps: OperationDeps): Operations {
     parked: (query) => parked(deps, query),
     replay: (id) => replay(deps, id),
     redrive: (query) => redrive(deps, query),
+    replayTopic: (query) => replayTopic(deps, query),
+    resumeReplay: (subscription, options) => resumeReplay(deps, subscription, options),
+    cancelReplay: (subscription) => cancelReplay(deps, subscription),
     editAndReplay: (id, data) => editAndReplay(deps, id, data),
     discard: (id, reason) => discard(deps, id, reason),
     pause: (what, options) => pause(deps, what, options),

@@ -66,8 +66,9 @@ test('dead messages are handled again at a rate, beside the running process, and
 test('a dry run counts by code and touches nothing', async () => {
   const s = stubborn((o) => (o.id === 'o1' ? 'order.total' : 'order.customer'))
   await using f = await fleet()
-  const { publishMany, operations } = await f.worker(s.use)
-  await publishMany(orders, many(5))
+  const app = await f.worker(s.use)
+  const { operations } = app
+  await app.publishMany(orders, many(5))
   await f.clock.advance(1_000)
   const before = await f.store.read({ read: 'parked', limit: 10 })
   const trail = await operations.trail()
@@ -81,8 +82,9 @@ test('a dry run counts by code and touches nothing', async () => {
 test('while the cause persists it stops after few, and the history of each is kept', async () => {
   const s = stubborn(() => 'order.total')
   await using f = await fleet()
-  const { publishMany, operations } = await f.worker(s.use)
-  await publishMany(orders, many(500))
+  const app = await f.worker(s.use)
+  const { operations } = app
+  await app.publishMany(orders, many(500))
   await f.clock.advance(1_000)
   const before = s.runs.length
   const result = await f.finish(operations.redrive({ subscription: 'billing', rate: '10/s' }))
@@ -101,8 +103,9 @@ test('it goes on while fewer fail than the share at which it stops', async () =>
   let fixed = false
   const s = stubborn((o) => (fixed && Number(o.id.slice(1)) % 3 > 0 ? undefined : 'order.total'))
   await using f = await fleet()
-  const { publishMany, operations } = await f.worker(s.use)
-  await publishMany(orders, many(60))
+  const app = await f.worker(s.use)
+  const { operations } = app
+  await app.publishMany(orders, many(60))
   await f.clock.advance(1_000)
   fixed = true
   const result = await f.finish(operations.redrive({ subscription: 'billing', rate: '50/s' }))
@@ -119,9 +122,8 @@ test('only what the filter is about is redriven: by code, key and time, at most 
     await f.clock.advance(60_000)
   }
   fixed = true
-  const { redrive } = operations
   const found = async (filter: object): Promise<number> =>
-    (await f.finish(redrive({ subscription: 'billing', dryRun: true, ...filter }))).found.messages
+    (await f.finish(operations.redrive({ subscription: 'billing', dryRun: true, ...filter }))).found.messages
   assert.deepEqual(
     [
       await found({ code: 'order.*' }),
@@ -133,7 +135,7 @@ test('only what the filter is about is redriven: by code, key and time, at most 
     ],
     [5, 1, 1, 2, 4, 2],
   )
-  await f.finish(redrive({ subscription: 'billing', code: 'order.*', since: '150s' }))
+  await f.finish(operations.redrive({ subscription: 'billing', code: 'order.*', since: '150s' }))
   assert.deepEqual(s.handled.toSorted(), ['o4', 'o5'])
 })
 
@@ -231,8 +233,9 @@ test('without a running process it waits for nothing, and never puts more than 1
 test('options out of range are refused before anything is touched', async () => {
   const s = stubborn(() => 'order.total')
   await using f = await fleet()
-  const { publishMany, operations } = await f.worker(s.use)
-  await publishMany(orders, many(1))
+  const app = await f.worker(s.use)
+  const { operations } = app
+  await app.publishMany(orders, many(1))
   await f.clock.advance(1_000)
   const before = await f.store.read({ read: 'audit', limit: 10 })
   for (const wrong of [

@@ -3,6 +3,7 @@ import type { ConnectionState } from '#patterns/connections/run.ts'
 import { pausePrefix, Pauses, type Pause } from '#journal/pauses.ts'
 import type { Health } from '../health.ts'
 import type { OperationDeps } from './deps.ts'
+import { replays, type ReplayStatus } from './replay-state.ts'
 import { topics, type TopicStatus } from './topics.ts'
 
 export type SubscriptionStatus = {
@@ -37,6 +38,8 @@ export type Status = {
   readonly webhooks: readonly WebhookStatus[]
   /** Topics, subscriptions and partitions that an operator has stopped: who, when, why. */
   readonly pauses: readonly Pause[]
+  /** Replays of topics that have not come to their end. */
+  readonly replays: readonly ReplayStatus[]
   /** Processes that work on this store; empty: nothing is running. `level`: the schema that they were built for. */
   readonly workers: readonly {
     readonly id: string
@@ -86,6 +89,7 @@ export async function status(deps: OperationDeps): Promise<Status> {
       counts: Object.fromEntries(deps.counts.get(w.name) ?? []),
     })),
     pauses: pauses.all,
+    replays: await replays(deps),
     workers: (await runtime.store.read({ read: 'workers' })).map(({ id, host, pid, level, started }) => ({
       id,
       host,

@@ -41,6 +41,7 @@ export function statusOf(given: {
     workers: [],
     http: {},
     pauses: [],
+    replays: [],
     droppedCalls: 0,
   }
 }
