@@ -215,6 +215,7 @@ export type Stored = {
   readonly body: string | Uint8Array
 }
 
+/** An offset below zero (not beyond -2^47): the message came from another store, and stands before all that have a place in the log. */
 export type ParkedAt = { readonly subscription: number; readonly partition: number; readonly offset: number }
 /** `retry` runs at `due`; `held` too, without burning an attempt; `behind` waits for an earlier one of its key; `dead` for a person. */
 export type ParkedState = 'retry' | 'held' | 'behind' | 'dead'

@@ -235,4 +235,19 @@ export const parkingCases: readonly Case[] = [
       same(await states(store), ['0/5 retry 3', '0/2 retry 3', '0/7 behind 3', '0/1 retry 3'])
     },
   },
+  {
+    name: 'S92 a parked message may stand below zero, before all others of its key',
+    async run({ store }) {
+      await park(store, parkedMessage(3, { state: 'behind', due: start + 3 }))
+      await park(store, parkedMessage(-(2 ** 46), { state: 'dead' }), parkedMessage(-5, { state: 'behind' }))
+      same(await at(store, -(2 ** 46)), parkedMessage(-(2 ** 46), { state: 'dead' }))
+      const { key } = parkedMessage(3)
+      const first = async () =>
+        (await store.read({ read: 'parkedFirst', subscription: 1, partition: 0, key: key! }))?.offset
+      same(await first(), -(2 ** 46))
+      await commit(store, { write: 'unpark', at: place(-(2 ** 46)), now: start + 9 })
+      same(await first(), -5)
+      same(await states(store), ['0/3 retry 3', '0/-5 retry 9'])
+    },
+  },
 ]
