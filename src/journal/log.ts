@@ -70,7 +70,7 @@ export class Log {
         detail: { topic: topic.name, size },
       })
     }
-    const partition = draft.key === null ? (this.#turn >>> 6) % topic.partitions : hash53(draft.key) % topic.partitions
+    const partition = draft.key === null ? (this.#turn >>> 6) % topic.partitions : partitionOf(draft.key, topic)
     if (draft.key === null) this.#turn++
     return { slot: topic.slot + partition, time: this.#clock.now(), ...draft }
   }
@@ -134,6 +134,11 @@ export class Log {
     const set = this.#listeners.get(slot)
     if (set) for (const wake of set) wake()
   }
+}
+
+/** The partition of a key: the same for ever, because a topic keeps the partitions it was born with. */
+export function partitionOf(key: string, topic: Topic): number {
+  return hash53(key) % topic.partitions
 }
 
 function topicOf(row: TopicRow): Topic {

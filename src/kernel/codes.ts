@@ -232,6 +232,21 @@ export const codes = {
   ),
   'parked.state': row('invalid', 409, 'The parked message is not in a state that allows this.'),
 
+  'import.line': row(
+    'invalid',
+    422,
+    'The line is not a parked message of an export, or does not fit this store. Nothing of it was imported; the others were.',
+  ),
+  'import.masked': row(
+    'invalid',
+    422,
+    'The message was exported with its data masked, so it cannot be handled. Export it again, raw.',
+  ),
+  'import.occupied': row(
+    'conflict',
+    409,
+    'Another message is parked at this place. Both stay what they are; decide about that one first.',
+  ),
   'replay.state': row(
     'invalid',
     409,

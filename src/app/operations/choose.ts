@@ -6,7 +6,8 @@ import { timeOf, type When } from './when.ts'
 /** Which parked messages of a subscription an action is about. */
 export type ParkedFilter = {
   readonly subscription: string
-  readonly state?: ParkedState
+  /** Default `dead`. */
+  readonly state?: ParkedState | 'all'
   /** Code of the last fault; `'connection.*'`: every code that begins so. */
   readonly code?: string
   readonly key?: string
@@ -38,12 +39,13 @@ export async function* choose(deps: OperationDeps, filter: ParkedFilter): AsyncG
   const now = clock.now()
   const since = filter.since === undefined ? Number.NEGATIVE_INFINITY : timeOf(filter.since, now)
   const until = filter.until === undefined ? now : timeOf(filter.until, now)
+  const state = filter.state ?? 'dead'
   let left = within('limit', filter.limit ?? 1_000, 1, mostChosen)
   for (let after = 0; left > 0;) {
     const rows = await store.read({
       read: 'parked',
       subscription: id,
-      ...(filter.state === undefined ? {} : { state: filter.state }),
+      ...(state === 'all' ? {} : { state }),
       limit: page,
       after,
     })

@@ -4,9 +4,12 @@ import type { OperationDeps } from './deps.ts'
 import { discard } from './discard.ts'
 import type { DriveOptions } from './drive.ts'
 import { explain, type Explained } from './explain.ts'
+import { exportParked, type ExportParked } from './export-parked.ts'
+import { importParked, type Imported, type ImportParked } from './import-parked.ts'
 import { messages, type ShownMessage } from './messages.ts'
 import { parked, type ParkedMessage, type ParkedQuery } from './parked.ts'
 import { pause, resume, type PauseTarget } from './pause.ts'
+import { purge, type Purge, type Purged } from './purge.ts'
 import { redrive, type Redrive, type Redriven } from './redrive.ts'
 import { editAndReplay, replay } from './replay.ts'
 import { cancelReplay, replayTopic, resumeReplay, type ReplayTopic, type TopicReplayed } from './replay-topic.ts'
@@ -33,6 +36,9 @@ export interface Operations {
   cancelReplay(subscription: string): Promise<void>
   editAndReplay(parked: number, data: Json): Promise<void>
   discard(parked: number, reason: string): Promise<void>
+  purge(query: Purge): Promise<Purged>
+  exportParked(query: ExportParked): AsyncIterable<string>
+  importParked(lines: AsyncIterable<string> | Iterable<string>, options?: ImportParked): Promise<Imported>
   pause(what: string | PauseTarget, options?: { readonly reason?: string }): Promise<void>
   resume(what: string | PauseTarget): Promise<void>
   trail(limit?: number): Promise<readonly TrailEntry[]>
@@ -53,6 +59,9 @@ export function operations(deps: OperationDeps): Operations {
     cancelReplay: (subscription) => cancelReplay(deps, subscription),
     editAndReplay: (id, data) => editAndReplay(deps, id, data),
     discard: (id, reason) => discard(deps, id, reason),
+    purge: (query) => purge(deps, query),
+    exportParked: (query) => exportParked(deps, query),
+    importParked: (lines, options) => importParked(deps, lines, options),
     pause: (what, options) => pause(deps, what, options),
     resume: (what) => resume(deps, what),
     trail: (limit) => trail(deps, limit),

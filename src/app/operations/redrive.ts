@@ -30,7 +30,7 @@ export async function redrive(deps: OperationDeps, query: Redrive): Promise<Redr
   checkDrive(options)
   // From here on: one that dies later was redriven by somebody else.
   const begun = deps.runtime.clock.now()
-  const filter = { ...query, state: 'dead', until: query.until ?? new Date(begun) } as const
+  const filter = { ...query, until: query.until ?? new Date(begun) }
   const found = await tally(choose(deps, filter))
   if (query.dryRun || found.messages === 0) return { found, started: 0, skipped: 0, handled: 0, failed: 0, waiting: 0 }
   const { subscription, code, key, reason } = query
