@@ -6,9 +6,9 @@ import type { OperationHandle } from '#kernel/handle.ts'
 import type { Level } from '#kernel/log.ts'
 import { printPosition, type Message } from '#kernel/message.ts'
 import type { Runtime } from '#kernel/runtime.ts'
-import type { Run } from '#journal/run.ts'
 import type { Origin } from '#patterns/topics/publish.ts'
-import { transactionOf, type Caller, type Verbs } from './verbs.ts'
+import type { HandledRun } from '#patterns/topics/run.ts'
+import { transactionOf, type Caller, type RunVerbs } from './verbs.ts'
 
 /** Providers accept idempotency keys up to 255 characters. */
 const longestKey = 200
@@ -21,16 +21,16 @@ const longestKey = 200
  * first asked for.
  */
 export class RunContext implements Context {
-  readonly #run: Run
+  readonly #run: HandledRun
   readonly #subscription: string
   readonly #makeMessage: () => Message
-  readonly #verbs: Verbs
+  readonly #verbs: RunVerbs
   readonly #runtime: Runtime<Store>
   readonly #counts = new Map<string, number>()
   #message: Message | undefined
   #tx: Transaction | undefined
 
-  constructor(run: Run, subscription: string, message: () => Message, verbs: Verbs, runtime: Runtime<Store>) {
+  constructor(run: HandledRun, subscription: string, message: () => Message, verbs: RunVerbs, runtime: Runtime<Store>) {
     this.#run = run
     this.#subscription = subscription
     this.#makeMessage = message
@@ -146,10 +146,14 @@ export class RunContext implements Context {
     const n = (this.#counts.get(counted) ?? 0) + 1
     this.#counts.set(counted, n)
     if (batch) return sha256(JSON.stringify([topic.name, messages.map((m) => m.id), this.#subscription, counted, n]))
-    const text = `${topic.name}/${this.message.id}:${this.#subscription}:${what}:${n}`
-    // Visible ASCII only: it travels in a header.
-    return text.length <= longestKey && /^[\x21-\x7e]+$/.test(text) ? text : sha256(text)
+    return derivedId(topic.name, this.message.id, this.#subscription, what, n)
   }
+}
+
+/** The nth id or key of this kind that the handling of one message makes. Visible ASCII only: it travels in a header. */
+export function derivedId(topic: string, message: string, subscription: string, what: string, n: number): string {
+  const text = `${topic}/${message}:${subscription}:${what}:${n}`
+  return text.length <= longestKey && /^[\x21-\x7e]+$/.test(text) ? text : sha256(text)
 }
 
 function sha256(text: string): string {

@@ -35,6 +35,9 @@ export type Caller = {
   readonly attempt?: number
 }
 
+/** The verbs as the context of a run uses them. */
+export type RunVerbs = Pick<Verbs, 'publish' | 'appending' | 'call' | 'each'>
+
 /** A user's transaction holds the one writer of an embedded store for at most this long. */
 const transactionLimit = 5_000
 
@@ -226,7 +229,7 @@ export function appVerbs(verbs: Verbs): { readonly publish: Publish; readonly ca
 export function transactionOf(
   transaction: () => Promise<StoreTransaction>,
   add: (write: Write) => void,
-  verbs: Verbs,
+  verbs: Pick<Verbs, 'appending'>,
   origin: (data: unknown) => Origin,
 ): Transaction {
   return {
@@ -249,7 +252,8 @@ function joinStatement({ text, values }: Sql, store: Store): JoinStatement {
   return { text: text.reduce((all, part, i) => all + mark(i) + part), values, parts }
 }
 
-function callOptions(runtime: Runtime<Store>, options: CallOptions, caller: Caller): Caller {
+/** What a caller says and what it inherits, as one. */
+export function callOptions(runtime: Pick<Runtime, 'clock'>, options: CallOptions, caller: Caller): Caller {
   const limit =
     options.timeout === undefined ? Number.POSITIVE_INFINITY : runtime.clock.mono() + milliseconds(options.timeout)
   const deadline = Math.min(limit, caller.deadline ?? Number.POSITIVE_INFINITY)

@@ -247,6 +247,11 @@ export const codes = {
     409,
     'Another message is parked at this place. Both stay what they are; decide about that one first.',
   ),
+  'rehearsal.unanswered': row(
+    'rejected',
+    502,
+    'In a rehearsal nothing is sent, and no whole answer of the first run is on record. What the handler would do next is not known.',
+  ),
   'replay.state': row(
     'invalid',
     409,

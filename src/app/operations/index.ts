@@ -11,6 +11,7 @@ import { parked, type ParkedMessage, type ParkedQuery } from './parked.ts'
 import { pause, resume, type PauseTarget } from './pause.ts'
 import { purge, type Purge, type Purged } from './purge.ts'
 import { redrive, type Redrive, type Redriven } from './redrive.ts'
+import { rehearse, type Rehearse, type Rehearsed } from './rehearse.ts'
 import { editAndReplay, replay } from './replay.ts'
 import { cancelReplay, replayTopic, resumeReplay, type ReplayTopic, type TopicReplayed } from './replay-topic.ts'
 import { status, type Status } from './status.ts'
@@ -36,6 +37,7 @@ export interface Operations {
   cancelReplay(subscription: string): Promise<void>
   editAndReplay(parked: number, data: Json): Promise<void>
   discard(parked: number, reason: string): Promise<void>
+  rehearse(query: Rehearse): Promise<Rehearsed>
   purge(query: Purge): Promise<Purged>
   exportParked(query: ExportParked): AsyncIterable<string>
   importParked(lines: AsyncIterable<string> | Iterable<string>, options?: ImportParked): Promise<Imported>
@@ -59,6 +61,7 @@ export function operations(deps: OperationDeps): Operations {
     cancelReplay: (subscription) => cancelReplay(deps, subscription),
     editAndReplay: (id, data) => editAndReplay(deps, id, data),
     discard: (id, reason) => discard(deps, id, reason),
+    rehearse: (query) => rehearse(deps, query),
     purge: (query) => purge(deps, query),
     exportParked: (query) => exportParked(deps, query),
     importParked: (lines, options) => importParked(deps, lines, options),

@@ -68,7 +68,13 @@ function boundary(topic: Topic, given: When, now: number): Boundary {
 }
 
 /** The first offset in [low, high) whose message was accepted at `time` or later. */
-async function offsetAt(deps: OperationDeps, slot: number, low: number, high: number, time: number): Promise<number> {
+export async function offsetAt(
+  deps: OperationDeps,
+  slot: number,
+  low: number,
+  high: number,
+  time: number,
+): Promise<number> {
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
     const [m] = await deps.runtime.store.read({ read: 'log', slot, from: middle, below: high, limit: 1, bytes: 1 })

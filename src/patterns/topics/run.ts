@@ -8,8 +8,23 @@ import { backoff, retry } from '#resilience/retry.ts'
 import { dataOf, envelope } from './envelope.ts'
 import type { BatchItem, Subscription } from './subscription.ts'
 
+/** What a handler and its context need of a run. */
+export type HandledRun = Pick<
+  Run,
+  | 'topic'
+  | 'partition'
+  | 'messages'
+  | 'attempt'
+  | 'deadline'
+  | 'repeated'
+  | 'signal'
+  | 'inTransaction'
+  | 'transaction'
+  | 'write'
+>
+
 /** Makes the context of a run; implemented by the app, which has the verbs. `message` is built when first asked for. */
-export type MakeContext = (run: Run, subscription: string, message: () => Message) => Context
+export type MakeContext = (run: HandledRun, subscription: string, message: () => Message) => Context
 
 /** A subscription as the journal works it: decoding, the user's handler, its results as faults. */
 export function subscriptionRunner(def: Subscription, context: MakeContext): SubscriptionOptions {
@@ -26,11 +41,12 @@ export function subscriptionRunner(def: Subscription, context: MakeContext): Sub
       attempts: 'schedule' in def.retry ? plan.attempts + 1 : plan.attempts,
       delay: (n, random) => backoff(plan, n, random),
     },
-    handle: def.handleBatch ? (run) => many(def, run, context) : (run) => one(def, run, context),
+    handle: def.handleBatch ? (run) => many(def, run, context) : (run) => handleOne(def, run, context),
   }
 }
 
-function one(def: Subscription, run: Run, context: MakeContext): Promise<void> | void {
+/** Runs `handle` over the one message of a run. */
+export function handleOne(def: Subscription, run: HandledRun, context: MakeContext): Promise<void> | void {
   const stored = run.messages[0]!
   const data = dataOf(stored)
   const result = def.handle!(
@@ -41,7 +57,11 @@ function one(def: Subscription, run: Run, context: MakeContext): Promise<void> |
   return undefined
 }
 
-async function many(def: Subscription, run: Run, context: MakeContext): Promise<readonly (Fault | undefined)[] | void> {
+async function many(
+  def: Subscription,
+  run: HandledRun,
+  context: MakeContext,
+): Promise<readonly (Fault | undefined)[] | void> {
   const batch = run.messages.map((stored): BatchItem<never> => {
     const data = dataOf(stored)
     return { data: data as never, message: envelope(run.topic.name, stored, data) }
