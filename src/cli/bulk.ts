@@ -8,6 +8,7 @@ import type { Terminal } from './terminal.ts'
 
 /** Options of the commands that are about many parked messages at once. */
 export type FilterOptions = ProjectOptions & {
+  readonly state?: NonNullable<ParkedFilter['state']>
   readonly code?: string
   readonly key?: string
   readonly since?: string
@@ -27,6 +28,7 @@ export function withFilter(command: Command): Command {
 export function filterOf(subscription: string, o: FilterOptions): ParkedFilter {
   return {
     subscription,
+    ...(o.state === undefined ? {} : { state: o.state }),
     ...(o.code === undefined ? {} : { code: o.code }),
     ...(o.key === undefined ? {} : { key: o.key }),
     ...(o.since === undefined ? {} : { since: o.since }),
@@ -51,6 +53,12 @@ export function paceOf(o: PaceOptions): DriveOptions {
     ...(o.stopAt === undefined ? {} : { stopAt: o.stopAt }),
     ...(o.wait === undefined ? {} : { wait: o.wait as `${number}s` }),
   }
+}
+
+export function stateOption(least: string): Option {
+  return new Option('-s, --state <state>', 'why it is parked')
+    .choices(['dead', 'retry', 'held', 'behind', 'all'])
+    .default(least)
 }
 
 export function dryRunOption(): Option {
@@ -79,7 +87,7 @@ const why: Readonly<Record<NonNullable<Driven['stopped']>, string>> = {
 export function driven(so: Driven): string[] {
   const { started, skipped, handled, failed, waiting } = so
   const parts = [`${handled} handled`, `${failed} failed again`, `${waiting} not yet`]
-  if (skipped > 0) parts.push(`${skipped} left alone (somebody was first)`)
+  if (skipped > 0) parts.push(`${skipped} left alone (waiting already, or somebody was first)`)
   return [
     `${counted(started, 'message')} put on the way: ${parts.join(', ')}.`,
     ...(so.stopped ? [why[so.stopped]] : []),

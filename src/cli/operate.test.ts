@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { sqlite } from '#adapters/stores/sqlite/index.ts'
@@ -121,6 +121,90 @@ test('all dead messages of a subscription are redriven by one command, counted f
     all.out,
     'Found 2 messages: 2 × order.total.\n2 messages put on the way: 0 handled, 0 failed again, 2 not yet.',
   )
+})
+
+test('parked messages are exported, purged with consent, and imported again', async (t) => {
+  const cwd = temporaryFolder(t, project)
+  await handled(cwd, [
+    { id: 'a', customer: 'c1', total: 0, password: 'hush' },
+    { id: 'b', customer: 'c2', total: 0 },
+  ])
+  const [masked, raw] = await Promise.all([
+    run(t, ['export', 'billing'], { cwd }),
+    run(t, ['export', 'billing', '--raw', '--to', 'dead.ndjson'], { cwd }),
+  ])
+  assert.ok(masked.out.split('\n').length === 2 && !masked.out.includes('hush'))
+  assert.match(raw.out, /^2 messages written to .*dead\.ndjson\.$/)
+  assert.equal(statSync(join(cwd, 'dead.ndjson')).mode & 0o777, 0o600)
+  assert.ok(readFileSync(join(cwd, 'dead.ndjson'), 'utf8').includes('hush'))
+  writeFileSync(join(cwd, 'masked.ndjson'), masked.out)
+
+  const [again, unconfirmed, dry] = await Promise.all([
+    run(t, ['export', 'billing', '--to', 'dead.ndjson', '--json'], { cwd }),
+    run(t, ['purge', 'billing', '--reason', 'test', '--json'], { cwd }),
+    run(t, ['purge', 'billing', '--reason', 'test', '--dry-run'], { cwd }),
+  ])
+  assert.deepEqual([again.code, errorOf(again).code], [1, 'cli.exists'])
+  assert.deepEqual([unconfirmed.code, errorOf(unconfirmed).code], [2, 'cli.unconfirmed'])
+  assert.equal(dry.out, 'Dry run: 2 messages: 2 × order.total. Nothing was touched.')
+  assert.equal((await run(t, ['purge', 'billing', '--reason', 'test', '--yes'], { cwd })).out, '2 messages purged.')
+  assert.equal((await run(t, ['dead'], { cwd })).out, 'Nothing is dead.')
+
+  const refused = await run(t, ['import', 'masked.ndjson'], { cwd })
+  assert.deepEqual([refused.code, refused.out], [1, '0 messages imported, 0 here already, 2 refused.'])
+  const imported = await run(t, ['import', 'dead.ndjson', '--reason', 'wanted after all'], { cwd })
+  assert.equal(imported.out, '2 messages imported, 0 here already, 0 refused.')
+  const [twice, dead, trail] = await Promise.all([
+    run(t, ['import', 'dead.ndjson'], { cwd }),
+    json<ParkedRow[]>(t, cwd, 'dead'),
+    json<{ verb: string; by: string; reason?: string }[]>(t, cwd, 'audit'),
+  ])
+  assert.equal(twice.out, '0 messages imported, 2 here already, 0 refused.')
+  assert.deepEqual(
+    dead.map((m) => [m.state, m.fault?.code]),
+    [
+      ['dead', 'order.total'],
+      ['dead', 'order.total'],
+    ],
+  )
+  assert.deepEqual(
+    trail.map((e) => e.verb),
+    ['import', 'import', 'purge', 'purge', 'export', 'export'],
+  )
+  assert.ok(trail.every((e) => e.by.includes('@')))
+})
+
+test('a topic is paused, rehearsed, replayed into its subscription and goes on', async (t) => {
+  const cwd = temporaryFolder(t, project)
+  await handled(cwd, [
+    { id: 'a', customer: 'c1', total: 1 },
+    { id: 'b', customer: 'c2', total: 2 },
+    { id: 'c', customer: 'c3', total: 0 },
+  ])
+  assert.equal(
+    (await run(t, ['pause', '--topic', 'orders', '--reason', 'wrong prices'], { cwd })).out,
+    'topic orders is paused. It goes on with: fairlead resume --topic orders',
+  )
+  const [status, rehearsed, dry, none] = await Promise.all([
+    run(t, ['status'], { cwd }),
+    run(t, ['rehearse', 'billing', '--from', '1h'], { cwd }),
+    run(t, ['replay-topic', 'billing', '--from', '1h', '--dry-run'], { cwd }),
+    run(t, ['replay-topic', 'billing', '--resume', '--json'], { cwd }),
+  ])
+  assert.match(status.out, /Paused: topic orders, by \S+@\S+ at .*: wrong prices/)
+  assert.match(rehearsed.out, /^3 of 3 messages rehearsed: 2 the same, 0 different, 1 failed, 0 unanswered\./m)
+  assert.equal(dry.out, 'Dry run: 3 messages. Nothing was touched.')
+  assert.deepEqual([none.code, errorOf(none).code], [1, 'replay.state'])
+  const replayed = await run(t, ['replay-topic', 'billing', '--from', '1h'], { cwd })
+  assert.equal(
+    replayed.out,
+    '3 messages in the range.\n2 messages put on the way: 0 handled, 0 failed again, 2 not yet, 1 left alone (waiting already, or somebody was first).',
+  )
+  assert.equal((await run(t, ['resume', '--topic', 'orders'], { cwd })).out, 'topic orders goes on.')
+  const app = start(t, ['start'], { cwd })
+  await Promise.all([app.line('billed a'), app.line('billed b')])
+  app.signal('SIGTERM')
+  assert.equal((await app.ended).code, 0)
 })
 
 test('a second signal ends at once what a handler keeps from draining', async (t) => {

@@ -57,6 +57,13 @@ test('contradictory options are refused before a project is loaded', async () =>
   for (const argv of [
     ['replay'],
     ['redrive'],
+    ['purge', 'billing', '--yes'],
+    ['export'],
+    ['import', '/no/such/file.ndjson'],
+    ['replay-topic', 'billing'],
+    ['replay-topic', 'billing', '--resume', '--cancel'],
+    ['replay-topic', 'billing', '--resume', '--until', '1h'],
+    ['rehearse', 'billing'],
     ['redrive', 'billing', '--stop-at', '2'],
     ['pause'],
     ['pause', 'billing', '--topic', 'orders'],

@@ -351,6 +351,11 @@ export const codes = {
 
   // the command line
   'cli.usage': row('config', 500, 'The command line is wrong. See `fairlead <command> --help`; nothing was done.'),
+  'cli.unconfirmed': row(
+    'config',
+    500,
+    'The command destroys something and was not confirmed; nothing was done. Look at what it is about, then add --yes.',
+  ),
   'cli.memory': row(
     'config',
     500,

@@ -33,6 +33,7 @@ export type StoreStatus = {
     'name' | 'topic' | 'lag' | 'paused' | 'parked'
   >[]
   readonly pauses: Status['pauses']
+  readonly replays: Status['replays']
   readonly webhooks: readonly { readonly name: string; readonly path: string; readonly accepted: number }[]
   /** Of the last 1,000 call records. */
   readonly connections: readonly {
@@ -61,6 +62,7 @@ export function storeStatus(s: Status, calls: readonly ShownCall[]): StoreStatus
       parked,
     })),
     pauses: s.pauses,
+    replays: s.replays,
     webhooks: s.webhooks.map((w) => ({ name: w.name, path: w.path, accepted: accepted.get(`webhook.${w.name}`) ?? 0 })),
     connections: s.connections.map(({ name }) => {
       const own = calls.filter((c) => c['connection'] === name)
@@ -142,6 +144,12 @@ export function lines(s: StoreStatus, terminal: Pick<Terminal, 'width' | 'paint'
     end.push(
       escapeControls(
         `Paused: ${named(p)}, by ${p.by} at ${shownTime(p.since)}${p.reason === '' ? '' : `: ${p.reason}`}`,
+      ),
+    )
+  for (const r of s.replays)
+    end.push(
+      escapeControls(
+        `Replay into ${r.subscription}: ${r.started} of ${counted(r.messages, 'message')} on the way, by ${r.by} since ${shownTime(r.since)}${r.live === 'waits' ? '; new messages wait' : ''}`,
       ),
     )
   if (dead > 0) end.push(`${counted(dead, 'message')} wait${dead === 1 ? 's' : ''} for a person: fairlead dead`)
