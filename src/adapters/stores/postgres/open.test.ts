@@ -12,7 +12,7 @@ import { Connector } from './connect.ts'
 import { postgres, type PostgresOptions } from './index.ts'
 import { ask, drop, newSchema, openStore, server } from './open.fixture.ts'
 import { settings } from './options.ts'
-import type { PgClient, PgClientClass } from './session.ts'
+import type { PgClient } from './session.ts'
 
 const clock = virtualClock()
 const random = seededRandom(1)
@@ -93,7 +93,7 @@ test('a server that is too old is refused by name', async () => {
     on = () => this
     query = () => Promise.resolve({ rows: [[130_011, false]], rowCount: 1, fields: [] })
   }
-  const connector = new Connector(settings('postgres://here/db', {}), runtime, Old as unknown as PgClientClass)
+  const connector = new Connector(settings('postgres://here/db', {}), runtime, Old)
   const e = await faultOf(connector.connect('ours', 0))
   assert.equal(e.code, 'store.open')
   assert.match(e.message, /PostgreSQL 13/)

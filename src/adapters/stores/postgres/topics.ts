@@ -8,11 +8,12 @@ type Ask = (text: string, values?: readonly unknown[], name?: string) => Promise
 /** A table of the log: messages of the topic from `first` of each partition up to the next segment's. */
 export type Segment = { readonly segment: number; readonly first: readonly number[] }
 
+type Known = { readonly slot: number; readonly partitions: number; next: readonly number[] }
+
 /** What this process knows of topics: where they stand, how far each was at least, and the tables that their logs lie in. */
 export class Topics {
   readonly #ask: Ask
-  #topics: TopicAt[] = []
-  readonly #next = new Map<number, readonly number[]>()
+  #topics: Known[] = []
   readonly #segments = new Map<number, readonly Segment[]>()
 
   constructor(ask: Ask) {
@@ -30,16 +31,18 @@ export class Topics {
       undefined,
       'topics at',
     )
+    const known = new Map(this.#topics.map((t) => [t.slot, t]))
     this.#topics = (rows as [number, number, number[]][]).map(([slot, partitions, next]) => {
-      this.moved(slot, next)
-      return { slot, partitions, next }
+      const topic = known.get(slot) ?? { slot, partitions, next }
+      advance(topic, next)
+      return topic
     })
   }
 
   of(slot: number): TopicAt {
     const topic = this.find(slot)
     if (!topic) throw fault('bug', { message: `slot ${slot} is of no topic` })
-    return { ...topic, next: this.#next.get(topic.slot) ?? topic.next }
+    return topic
   }
 
   async ofSlot(slot: number): Promise<TopicAt | undefined> {
@@ -48,8 +51,8 @@ export class Topics {
   }
 
   moved(topic: number, next: readonly number[]): void {
-    const known = this.#next.get(topic)
-    this.#next.set(topic, known ? next.map((n, p) => Math.max(n, known[p]!)) : next)
+    const known = this.#topics.find((t) => t.slot === topic)
+    if (known) advance(known, next)
   }
 
   /** Oldest first; as read last, or anew. */
@@ -67,7 +70,7 @@ export class Topics {
   }
 
   /** As far as it is known here. */
-  find(slot: number): TopicAt | undefined {
+  find(slot: number): Known | undefined {
     let low = 0
     let high = this.#topics.length - 1
     while (low < high) {
@@ -78,4 +81,8 @@ export class Topics {
     const topic = this.#topics[low]
     return topic && slot >= topic.slot && slot < topic.slot + topic.partitions ? topic : undefined
   }
+}
+
+function advance(topic: Known, next: readonly number[]): void {
+  if (next.some((n, p) => n > topic.next[p]!)) topic.next = next.map((n, p) => Math.max(n, topic.next[p]!))
 }
