@@ -133,6 +133,7 @@ const certain: ReadonlySet<string> = new Set([
   'store.busy',
   'store.full',
   'store.readonly',
+  'store.unreachable',
   'store.sql',
   'store.transaction',
   'store.closed',

@@ -391,25 +391,34 @@ begin
   return total;
 end $$;
 
--- Begins a new segment where the newest has grown old, and drops whole segments in which everything is past its age and read.
+-- Begins a new segment where the newest has grown old; otherwise drops whole segments in which everything is past its age and read.
+-- One that somebody is reading stays for the next time.
 create function fl_shed(p_topic integer, p_now bigint, p_before bigint, p_span bigint, p_below bigint[]) returns bigint language plpgsql as $$
 declare h fl_heads; s fl_segments; t fl_segments; total bigint := 0;
 begin
-  select * into h from fl_heads where topic = p_topic for update;
+  select * into h from fl_heads where topic = p_topic;
   if not found then return 0; end if;
   select * into s from fl_segments where topic = p_topic and segment = h.segment;
   if s.started <= p_now - p_span and s.first <> h.next then
-    perform fl_new_segment(p_topic, h.segment + 1, p_now, h.next);
-    update fl_heads set segment = h.segment + 1 where topic = p_topic;
-    h.segment := h.segment + 1;
+    select * into h from fl_heads where topic = p_topic for update;
+    if h.segment = s.segment then
+      perform fl_new_segment(p_topic, h.segment + 1, p_now, h.next);
+      update fl_heads set segment = h.segment + 1 where topic = p_topic;
+      return 0; -- appends wait for this row: dropping is for the next call
+    end if;
   end if;
+  perform set_config('lock_timeout', '200ms', true);
   for s in select * from fl_segments where topic = p_topic and segment < h.segment order by segment limit 8 loop
     select * into t from fl_segments where topic = p_topic and segment > s.segment order by segment limit 1;
     exit when t.started > p_before;
     for i in 1 .. cardinality(t.first) loop
       if t.first[i] > p_below[i] then return total; end if;
     end loop;
-    execute format('drop table fl_log_%s_%s', p_topic, s.segment);
+    begin
+      execute format('drop table if exists fl_log_%s_%s', p_topic, s.segment);
+    exception when lock_not_available then
+      return total;
+    end;
     delete from fl_segments where topic = p_topic and segment = s.segment;
     select total + sum(b - a) into total from unnest(s.first, t.first) u(a, b);
   end loop;

@@ -87,7 +87,8 @@ export class Session {
       const query = { text, rowMode: 'array' as const, types: parsers }
       return await this.#client.query({ ...query, ...(name && { name }), ...(values && { values }) })
     } catch (e) {
-      if (!sqlState(e) || ends.test(sqlState(e)!)) this.#lose(e)
+      // A socket that failed has said so as an event before.
+      if (ends.test(sqlState(e) ?? '')) this.#lose(e)
       throw this.#lost ?? e
     } finally {
       this.#sent.shift()

@@ -36,7 +36,8 @@ export function statements(session: string, job: Job, answers: Answers, now: num
   const relaxed = job.sync === 'relaxed'
   const parts: Part[] = []
   for (const { batches, advances, general } of job.phases) {
-    for (const batch of batches) {
+    // Topics in one order everywhere: two commits that wait for each other are one of the two in vain.
+    for (const batch of batches.toSorted((a, b) => a.topic - b.topic)) {
       parts.push({
         statement: appending(batch),
         relaxes: false,

@@ -37,7 +37,7 @@ export class Transactions {
     else this.#count++
     let session: Session
     try {
-      session = await this.#begun()
+      session = await this.#begun(limit)
     } catch (e) {
       this.#free(undefined)
       throw storeFault(e)
@@ -46,11 +46,11 @@ export class Transactions {
   }
 
   /** A connection that was left lying may have been cut meanwhile: then another one. */
-  async #begun(): Promise<Session> {
+  async #begun(limit: number): Promise<Session> {
     for (const until = this.#clock.mono() + this.#connector.settings.patience; ;) {
       const session = this.#idle.pop() ?? (await this.#connector.connect('user', until))
       try {
-        await session.query('begin')
+        await session.query(`begin; set local statement_timeout = ${Math.max(1, Math.ceil(limit))}`)
         return session
       } catch (e) {
         if (!(e instanceof Lost)) throw e
@@ -136,8 +136,7 @@ export class Transactions {
       session = await this.#connector.connect('ours', until)
       await this.#connector.gone(session, id, until)
       const [row] = await session.query('select seq, outcome from fl_sessions where id = $1', [id])
-      if (row?.[0] !== seq)
-        throw fault('store.unreachable', { message: 'the connection was lost, and the transaction rolled back' })
+      if (row?.[0] !== seq) throw undone()
       const answers = new Answers(units)
       answers.general(
         units.map((unit, index) => ({ index, unit })),
@@ -177,6 +176,10 @@ export class Transactions {
   }
 }
 
+function undone(): Error {
+  return fault('store.unreachable', { message: 'the connection was lost, and the transaction rolled back' })
+}
+
 async function user(session: Session, statement: Sql): Promise<readonly SqlRow[]> {
   const text = statement.text.reduce(
     (sql, part, i) => `${sql}$${i}${statement.values[i - 1] instanceof Uint8Array ? '::bytea' : ''}${part}`,
@@ -189,7 +192,7 @@ async function user(session: Session, statement: Sql): Promise<readonly SqlRow[]
       Object.fromEntries(result.fields.map((f, i) => [f.name, row[i]])),
     ) as unknown as readonly SqlRow[]
   } catch (e) {
-    if (e instanceof Lost) throw storeFault(e)
+    if (e instanceof Lost) throw undone()
     throw fault('store.sql', { cause: e, message: e instanceof Error ? e.message : 'the statement failed' })
   }
 }

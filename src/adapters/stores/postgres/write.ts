@@ -32,6 +32,8 @@ export class Writer {
   readonly #ended = new Map<string, Promise<void>>()
   #sent: Promise<void> = Promise.resolve()
   #general: Promise<unknown> = Promise.resolve()
+  /** Jobs of which it is being found out whether they happened. */
+  readonly #doubtful = new Set<Promise<unknown>>()
   #seq = 0
   #open = 0
   #idle: (() => void)[] = []
@@ -56,6 +58,8 @@ export class Writer {
     this.#sent = new Promise((resolve) => (sent = resolve))
     try {
       await before
+      // What was under way when a connection was lost goes first.
+      while (this.#doubtful.size > 0) await Promise.all(this.#doubtful)
       if (!this.#topics.knows(units)) await this.#topics.refresh()
       const job: Job = { units, sync, phases: phases(units, (slot) => this.#topics.of(slot)), seq: ++this.#seq }
       // Of a session the server keeps one outcome: the next of the kind waits until this one is known.
@@ -85,12 +89,23 @@ export class Writer {
         return answers.outcomes
       } catch (e) {
         if (e instanceof Lost) {
-          if (await this.#happened(session.id, job, answers, until)) return answers.outcomes
+          const happened = this.#happened(session.id, job, answers, until)
+          if (await this.#doubting(happened)) return answers.outcomes
           if (this.#clock.mono() >= until) throw fault('store.unreachable', { cause: e })
         } else if (!mayTryAgain(e) || n >= tries) throw e
         // A server that has become a replica: another one takes writes now.
         if (sqlState(e) === '25006') await this.#leave(session)
       }
+    }
+  }
+
+  async #doubting(happened: Promise<boolean>): Promise<boolean> {
+    const settled = happened.catch(() => {})
+    this.#doubtful.add(settled)
+    try {
+      return await happened
+    } finally {
+      this.#doubtful.delete(settled)
     }
   }
 
