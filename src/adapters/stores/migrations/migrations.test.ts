@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { virtualClock } from '#testing/clock.ts'
 import { refused } from '../conformance/trial.ts'
+import { ask, drop, newSchema, openStore as openPostgres } from '../postgres/open.fixture.ts'
 import { openStore, scratch } from '../sqlite/open.fixture.ts'
 import { migrations, schemaLevel } from './index.ts'
 
@@ -99,4 +100,17 @@ test('a migration that fails in the middle leaves the level and the schema from 
   again.close()
   await open(path)
   assert.equal(schemaOf(path), readFileSync(snapshot, 'utf8'))
+})
+
+test('the schema of a fresh store on PostgreSQL is that of schema.postgres.txt, and its mark says so', async (t) => {
+  const schema = newSchema()
+  t.after(() => drop(schema))
+  await (await openPostgres(schema, clock))[Symbol.asyncDispose]()
+  const [mark] = await ask(`select level, shape from ${schema}.fl_meta`)
+  assert.equal(mark!['level'], schemaLevel)
+  // The body of a function is in its migration: here is its fingerprint.
+  const actual = `${String(mark!['shape'])}\n`
+  const path = fileURLToPath(new URL('schema.postgres.txt', import.meta.url))
+  if (process.env['FAIRLEAD_UPDATE'] === '1') writeFileSync(path, actual)
+  assert.deepEqual(actual.split('\n'), readFileSync(path, 'utf8').split('\n'))
 })
