@@ -31,6 +31,8 @@ export class Checkpointer {
   readonly #length: StatementSync
   #worker: Worker | undefined
   #running: Promise<void> | undefined
+  /** The log is long and most of it has just been copied beside the writers: for the rest they wait, now. */
+  #finishing = false
   #commits = 0
 
   constructor(path: string, db: DatabaseSync) {
@@ -40,13 +42,19 @@ export class Checkpointer {
 
   /** Tells of a commit; returns what the writers must wait for before the next, if anything. */
   wrote(): Promise<void> | undefined {
-    if (++this.#commits % lookEvery !== 0 || this.#running) return undefined
+    if (this.#running) return undefined
+    if (this.#finishing) {
+      this.#finishing = false
+      return this.#pass()
+    }
+    if (++this.#commits % lookEvery !== 0) return undefined
     const row = this.#look()
     const frames = Number(row?.['log'])
     const left = frames - Number(row?.['checkpointed'])
-    // Long, and a pass has just copied nearly all of it: the rest is short, so the writers can wait for it.
     if (frames > finish && left < begin) return this.#pass()
-    if (left > begin || frames > finish) void this.#pass()
+    // Not "wait when little is left at a look": 64 commits of a thousand messages leave more than that each time.
+    this.#finishing = frames > finish
+    if (left > begin) void this.#pass()
     return undefined
   }
 
