@@ -51,8 +51,9 @@ export class Heads {
     this.#stale = true
   }
 
-  /** Reads everything again. */
+  /** Reads everything again; of the runs, when memory is right about those it has, only what others have added. */
   reload(): void {
+    if (this.#stale) this.seen.forget()
     this.#stale = true
     this.topicsChanged()
     this.next.clear()

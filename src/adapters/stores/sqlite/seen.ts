@@ -1,11 +1,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { hash53 } from '#kernel/hash.ts'
 import { offsetCount } from '../port.ts'
+import { bloomOf, Filters } from './filters.ts'
 
 /** Ids per run: 768 KiB on disk, 128 KiB of filter in memory, about 4 ms to write. */
 const perRun = 32_768
-const bitsPerId = 32
-const probes = 8
+/** A commit that fills the table is kept with it: nearly all runs are a little larger than 32,768. */
+const mostPerRun = 49_152
 
 /**
  * Which ids were seen: a log-structured index of (topic, id) → position. An ordinary B-tree of random ids costs a page
@@ -22,6 +23,7 @@ export class Seen {
   readonly #db: DatabaseSync
   readonly #recent = new Table()
   #runs: Run[] = []
+  readonly #filters = new Filters<Run>()
   /** Number of the newest run. It only rises, and the newest run stays: that is how other processes see a new one. */
   #newestRun = 0
   #upto = new Map<number, number>()
@@ -46,8 +48,8 @@ export class Seen {
       const position = this.#recent.positions[recent]!
       if (this.#confirmed(position, id)) return position
     }
-    for (const run of this.#runs) {
-      if (run.newest < since || !maybe(run.bloom, hash)) continue
+    for (const run of this.#filters.find(hash)) {
+      if (run.newest < since) continue
       const { hashes, positions, times } = this.#entries(run.run)
       const at = search(hashes, hash)
       if (at >= 0 && times[at]! >= since && this.#confirmed(positions[at]!, id)) return positions[at]
@@ -100,8 +102,15 @@ export class Seen {
     this.#delete(run)
   }
 
+  /** One run, or several of one size when a huge commit has filled the table far beyond: a filter has no room for all. */
   #write(): void {
     const hashes = this.#recent.hashes().sort()
+    const size = Math.ceil(hashes.length / Math.ceil(hashes.length / mostPerRun))
+    for (let from = 0; from < hashes.length; from += size) this.#writeRun(hashes.subarray(from, from + size))
+    this.#recent.clear()
+  }
+
+  #writeRun(hashes: Float64Array): void {
     const places = hashes.map((h) => this.#recent.find(h))
     const times = places.map((i) => this.#recent.times[i]!)
     const found = new Float64Array(hashes.length * 2)
@@ -111,14 +120,14 @@ export class Seen {
       run: this.#newestRun + 1,
       newest: times.reduce((max, t) => Math.max(max, t), 0),
       count: hashes.length,
-      bloom: filter(hashes),
     }
+    const bloom = bloomOf(hashes)
     this.#db
       .prepare('insert into fl_seen (run, newest, count, bloom, hashes, positions) values (?, ?, ?, ?, ?, ?)')
-      .run(run.run, run.newest, run.count, bytesOf(run.bloom), bytesOf(hashes), bytesOf(found))
+      .run(run.run, run.newest, run.count, bloom, bytesOf(hashes), bytesOf(found))
     this.#runs.push(run)
+    this.#filters.add(run, bloom)
     this.#newestRun = run.run
-    this.#recent.clear()
   }
 
   /** Removes, at most `limit`, runs in which everything is older than `before`. */
@@ -131,6 +140,13 @@ export class Seen {
   #delete(run: Run): void {
     this.#db.prepare('delete from fl_seen where run = ?').run(run.run)
     this.#runs = this.#runs.filter((r) => r !== run)
+    this.#filters.delete(run)
+  }
+
+  /** After a rollback: runs that memory has may never have been written. */
+  forget(): void {
+    this.#runs = []
+    this.#filters.clear()
   }
 
   /** Brings memory in line with the file: at open, after a rollback, and after another process has written. */
@@ -144,15 +160,20 @@ export class Seen {
         .all()
         .map((r) => [Number(r['slot']), Number(r['next'])]),
     )
+    // A run never changes under its number. Reading all filters again takes 2 ms each, and each 32,768 messages of
+    // another process would ask for that.
+    const known = new Map(this.#runs.map((r) => [r.run, r]))
+    const bloom = this.#db.prepare('select bloom from fl_seen where run = ?')
     this.#runs = this.#db
-      .prepare('select run, newest, count, bloom from fl_seen order by run')
+      .prepare('select run, newest, count from fl_seen order by run')
       .all()
-      .map((r) => ({
-        run: Number(r['run']),
-        newest: Number(r['newest']),
-        count: Number(r['count']),
-        bloom: r['bloom'] as Uint8Array,
-      }))
+      .map((row) => {
+        const number = Number(row['run'])
+        const run = known.get(number) ?? { run: number, newest: Number(row['newest']), count: Number(row['count']) }
+        if (!known.delete(number)) this.#filters.add(run, bloom.get(number)?.['bloom'] as Uint8Array)
+        return run
+      })
+    for (const gone of known.values()) this.#filters.delete(gone)
     this.#newestRun = this.#runs.at(-1)?.run ?? 0
     this.catchUp(slots.map((s) => ({ ...s, from: this.#upto.get(s.slot) ?? 0 })))
   }
@@ -197,7 +218,7 @@ export class Seen {
   }
 }
 
-type Run = { readonly run: number; readonly newest: number; readonly count: number; readonly bloom: Uint8Array }
+type Run = { readonly run: number; readonly newest: number; readonly count: number }
 type Entries = { readonly hashes: Float64Array; readonly positions: Float64Array; readonly times: Float64Array }
 
 /** Open addressing over three arrays of doubles: 24 bytes an id, nothing for the collector to walk. 0 is the empty hash. */
@@ -262,31 +283,7 @@ function search(hashes: Float64Array, hash: number): number {
   return -1
 }
 
-function filter(hashes: Float64Array): Uint8Array {
-  const bytes = 2 ** Math.ceil(Math.log2(Math.max(64, (hashes.length * bitsPerId) / 8)))
-  const bloom = new Uint8Array(bytes)
-  for (const h of hashes) each(h, bytes * 8, (bit) => (bloom[bit >> 3]! |= 1 << (bit & 7)))
-  return bloom
-}
-
-function maybe(bloom: Uint8Array, hash: number): boolean {
-  const bits = bloom.length * 8
-  let a = (hash % 4294967296) | 0
-  const b = ((hash / 4294967296) | 0) * 2 + 1
-  for (let i = 0; i < probes; i++, a = (a + b) | 0) {
-    const bit = a & (bits - 1)
-    if ((bloom[bit >> 3]! & (1 << (bit & 7))) === 0) return false
-  }
-  return true
-}
-
-function each(hash: number, bits: number, use: (bit: number) => void): void {
-  let a = (hash % 4294967296) | 0
-  const b = ((hash / 4294967296) | 0) * 2 + 1
-  for (let i = 0; i < probes; i++, a = (a + b) | 0) use(a & (bits - 1))
-}
-
-function bytesOf(array: Uint8Array | Float64Array): Uint8Array {
+function bytesOf(array: Float64Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 }
 
