@@ -5,9 +5,10 @@ import type { Runtime } from '#kernel/runtime.ts'
 import type { GroupCommit } from './commit.ts'
 import type { Log, Topic } from './log.ts'
 
-/** A pass comes after a hundredth of the shortest age, within these bounds; at once again when one had to stop early. */
+/** A pass comes after a hundredth of the shortest age, within these bounds; so soon again when one had to stop early. */
 const shortestPause = 60_000
 const longestPause = 3_600_000
+const soonAgain = 1_000
 /** Of a store that can drop whole segments: how many a topic's age is divided into, and how long one is at least. */
 const segmentsPerAge = 8
 const shortestSegment = 3_600_000
@@ -56,7 +57,7 @@ export class Retention {
 
   start(): void {
     if (this.#stopped) return
-    this.#cancel = this.#runtime.clock.after(this.#more ? shortestPause : this.#pause, () => {
+    this.#cancel = this.#runtime.clock.after(this.#more ? soonAgain : this.#pause, () => {
       this.#running = this.pass()
         .catch((e: unknown) => {
           if (!isFault(e, 'store.closed')) this.#runtime.log.write('warn', 'journal.retention_failed', { fault: e })
