@@ -22,8 +22,8 @@ export function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
 }
 
-/** The median of each named figure over rounds. */
+/** The median of each named figure over the rounds that have it. */
 export function medians(rounds: readonly Readonly<Record<string, number>>[]): Record<string, number> {
-  const names = Object.keys(rounds[0] ?? {})
-  return Object.fromEntries(names.map((name) => [name, median(rounds.map((r) => r[name]!))]))
+  const names = [...new Set(rounds.flatMap((r) => Object.keys(r)))]
+  return Object.fromEntries(names.map((name) => [name, median(rounds.flatMap((r) => r[name] ?? []))]))
 }
