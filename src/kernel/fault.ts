@@ -63,22 +63,37 @@ export function reject(code: string, detail?: Readonly<Record<string, unknown>>)
 
 /** Whether `e` is a fault, of this code if one is given. */
 export function isFault(e: unknown, code?: string): e is Fault {
-  if (typeof e !== 'object' || e === null || !('name' in e) || e.name !== 'Fault' || !('code' in e)) return false
-  return code === undefined || e.code === code
+  if (typeof e !== 'object' || e === null) return false
+  return asked(() => 'name' in e && e.name === 'Fault' && 'code' in e && (code === undefined || e.code === code), false)
 }
 
-/** Any thrown value as a fault: faults pass through, AbortErrors become `cancelled`, all else gets `code`. */
+/**
+ * Any thrown value as a fault: faults pass through, AbortErrors become `cancelled`, all else gets `code`: what only calls
+ * itself a fault too. Never throws, whatever is thrown.
+ */
 export function toFault(e: unknown, code: Code): Fault {
-  if (isFault(e)) return e
-  if (e instanceof Error && e.name === 'AbortError') return fault('cancelled', { cause: e })
+  if (isFault(e) && asked(() => isWhole(e), false)) return e
+  if (asked(() => e instanceof Error && e.name === 'AbortError', false)) return fault('cancelled', { cause: e })
   return fault(code, { cause: e, message: describe(e) })
+}
+
+function isWhole(f: Fault): boolean {
+  const { code, kind, message, detail } = f as Partial<Record<keyof Fault, unknown>>
+  return [code, kind, message].every((v) => typeof v === 'string') && typeof detail === 'object' && detail !== null
+}
+
+/** What a thrown value says of itself, or `otherwise`: getters and proxies of others may throw when they are looked at. */
+function asked<T>(look: () => T, otherwise: T): T {
+  try {
+    return look()
+  } catch {
+    return otherwise
+  }
 }
 
 export function faultRecord(f: Fault): FaultRecord {
   const causes: string[] = []
-  for (let c: unknown = f.cause; c !== undefined && causes.length < 5; c = c instanceof Error ? c.cause : undefined) {
-    causes.push(describe(c))
-  }
+  for (let c: unknown = f.cause; c !== undefined && causes.length < 5; c = causeOf(c)) causes.push(describe(c))
   return {
     code: f.code,
     kind: f.kind,
@@ -89,14 +104,16 @@ export function faultRecord(f: Fault): FaultRecord {
   }
 }
 
+function causeOf(e: unknown): unknown {
+  return asked(() => (e instanceof Error ? e.cause : undefined), undefined)
+}
+
 /** One bounded line about any thrown value, undefined and exotic objects included. */
 function describe(e: unknown): string {
-  if (e instanceof Error) return `${e.name}: ${e.message}`.slice(0, 500)
-  try {
-    return `thrown ${typeof e}: ${String(e)}`.slice(0, 500)
-  } catch {
-    return `thrown ${typeof e}`
-  }
+  return asked(
+    () => (e instanceof Error ? `${e.name}: ${e.message}` : `thrown ${typeof e}: ${String(e)}`).slice(0, 500),
+    `thrown ${typeof e}`,
+  )
 }
 
 function firstSentence(code: string): string {

@@ -53,7 +53,8 @@ export function handleOne(def: Subscription, run: HandledRun, context: MakeConte
     data as never,
     context(run, def.name, () => envelope(run.topic.name, stored, data)),
   )
-  if (isThenable(result)) return result.then(nothing)
+  // Also what only looks like a promise is waited for.
+  if (isThenable(result)) return Promise.resolve(result).then(nothing)
   return undefined
 }
 
