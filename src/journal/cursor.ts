@@ -39,6 +39,11 @@ export class Cursor {
     return this.#window.low
   }
 
+  /** Whether everything that ended so far is in the store. */
+  get saved(): boolean {
+    return !this.#dirty && !this.#saving && !this.#ended
+  }
+
   /** Offsets from here on may not be read ahead yet. */
   get end(): number {
     return this.#window.end

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Entry } from '#adapters/stores/port.ts'
 import { fault } from '#kernel/fault.ts'
+import { fleet, type Member, type Process } from './fleet.fixture.ts'
 import { dataOf, journalWorld, reader, type JournalWorld } from './world.fixture.ts'
 
 const minute = 60_000
@@ -97,4 +98,30 @@ test('what another process has delayed is moved here too, once we have looked', 
   for (const changed of n.w.store.watchers) changed()
   await n.w.clock.advance(5_000)
   assert.deepEqual(n.seen, [['theirs', 5_000]])
+})
+
+test('a delayed message appears once in a fleet, at its time, though the process that took it has died and nobody was told', async () => {
+  await using f = await fleet(1)
+  const seen: [string, number][] = []
+  const noting = (p: Process) => [reader((run) => void (p.live && seen.push([String(dataOf(run)), f.clock.mono()])))]
+  const members = [await f.start(noting, { host: 'a' }), await f.start(noting, { host: 'b' })]
+  await f.clock.advance(1_000)
+  const [a, b] = members as [Member, Member]
+  f.store.watchers.clear()
+  await delay(a, 'both', 20_000)
+  await delay(a, 'orphan', 30_000)
+  await f.clock.advance(25_000)
+  assert.deepEqual(
+    seen.map(([name]) => name),
+    ['both'],
+  )
+  a.die()
+  await f.clock.advance(60_000)
+  assert.deepEqual(
+    seen.map(([name]) => name),
+    ['both', 'orphan'],
+  )
+  const [newest] = await b.store.read({ read: 'newest', slot: 0, below: 1e9, limit: 1 })
+  assert.equal(newest?.offset, 1)
+  assert.ok(newest.time - f.clock.now() + f.clock.mono() - 31_000 < 1_000, 'moved when it was due')
 })

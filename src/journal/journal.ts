@@ -2,6 +2,8 @@ import type { Store } from '#adapters/stores/port.ts'
 import type { Cancel } from '#kernel/clock.ts'
 import { fault, isFault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
+import { Alone } from './alone.ts'
+import { Balance } from './balance.ts'
 import { Calls } from './calls.ts'
 import { GroupCommit } from './commit.ts'
 import { Delays } from './delays.ts'
@@ -33,6 +35,7 @@ export class Journal {
   readonly keys: Keys
   readonly calls: Calls
   readonly workers: Workers
+  readonly balance: Balance
   readonly retention: Retention
   readonly subscriptions = new Map<string, Subscription>()
   readonly #runtime: Runtime<Store>
@@ -51,11 +54,17 @@ export class Journal {
     this.delays = new Delays(runtime, this.commit, this.log)
     this.keys = new Keys(runtime, this.commit)
     this.calls = new Calls(this.commit, runtime.clock)
-    this.workers = new Workers(runtime, this.commit)
+    this.workers = new Workers(
+      runtime,
+      this.commit,
+      options.subscriptions.map((s) => s.name),
+    )
+    this.balance = new Balance(runtime, this.workers, this.subscriptions)
     this.retention = new Retention(runtime, this.commit, this.log, options.topics, options.records)
   }
 
   async open(): Promise<void> {
+    const alone = new Alone()
     await this.log.open(this.#options.topics.map((t) => ({ name: t.topic, partitions: t.partitions })))
     for (const options of this.#options.subscriptions) {
       const known = (await this.#runtime.store.read({ read: 'subscriptions' })).find((s) => s.name === options.name)
@@ -69,17 +78,11 @@ export class Journal {
         { writes: [{ write: 'subscription', name: options.name, topic: options.topic, from: options.from }] },
         'durable',
       )
-      const topic = this.log.topic(options.topic)
-      this.subscriptions.set(
-        options.name,
-        new Subscription(options, Number(id), topic, {
-          runtime: this.#runtime,
-          log: this.log,
-          commit: this.commit,
-          workers: this.workers,
-          delays: this.delays,
-        }),
-      )
+      const { commit, delays, log, workers } = this
+      const deps = { runtime: this.#runtime, log, commit, workers, delays, alone }
+      const subscription = new Subscription(options, Number(id), log.topic(options.topic), deps)
+      subscription.onFree = this.balance.freed
+      this.subscriptions.set(options.name, subscription)
     }
   }
 
@@ -88,10 +91,8 @@ export class Journal {
     this.commit.onUnclear = () => this.#lookLater()
     await this.workers.start()
     await this.#look()
-    for (const s of this.subscriptions.values()) await s.claim()
-    this.workers.onChange = () => {
-      for (const s of this.subscriptions.values()) s.claim().catch((e: unknown) => this.#trouble(e))
-    }
+    await this.balance.claim()
+    this.workers.onChange = () => void this.#share().catch((e: unknown) => this.#trouble(e))
     this.#unwatch = this.#runtime.store.watch((heads) => (heads ? this.log.reached(heads) : void this.refresh()))
     await this.delays.look()
     this.retention.start()
@@ -126,17 +127,23 @@ export class Journal {
   }
 
   async #look(): Promise<void> {
-    if (this.#working && this.#runtime.store.can.shared !== 'process') {
-      const owned = [...this.subscriptions.values()].map((s) => [s, s.owned] as const)
-      const leases = await this.#runtime.store.read({ read: 'leases' })
-      for (const [s, partitions] of owned) s.fence(partitions, leases)
-    }
+    const shared = this.#working && this.#runtime.store.can.shared !== 'process'
+    const leases = shared ? await this.balance.fence() : []
     await this.log.refresh()
     const pauses = new Pauses(await this.keys.list(pausePrefix))
     const replays = new Replays(await this.keys.list(replayPrefix))
     const counts = await this.#runtime.store.read({ read: 'parkedCounts' })
     for (const s of this.subscriptions.values()) await s.refresh(pauses, replays, counts)
     if (this.#working) await this.delays.look()
+    if (!shared) return
+    await this.workers.look()
+    this.balance.look(leases)
+  }
+
+  /** With every beat, also when nobody has told us that something changed. */
+  async #share(): Promise<void> {
+    this.balance.look(await this.balance.fence())
+    await this.delays.look()
   }
 
   #trouble(e: unknown): void {
@@ -150,6 +157,9 @@ export class Journal {
     this.#unwatch()
     this.#cancelLook?.()
     this.delays.stop()
+    this.balance.stop()
+    // Others get ready while we drain.
+    if (working) await this.workers.leave().catch((e: unknown) => this.#trouble(e))
     await this.retention.stop()
     await Promise.all([...this.subscriptions.values()].map((s) => s.stop(grace)))
     await this.calls.flush()

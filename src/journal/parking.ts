@@ -26,7 +26,7 @@ const longestWait = 3_600_000
  * the message is not at fault, no attempt is burned. All else → retry with backoff, dead when the attempts are spent.
  */
 export function park(fault: Fault, attempts: number, plan: RetryPlan, now: number, random: Random): Verdict {
-  const wait = fault.retryAfter === undefined ? undefined : Math.min(longestWait, Math.max(0, fault.retryAfter))
+  const wait = asked(fault.retryAfter)
   const heldBy = holder(fault)
   if (heldBy !== null)
     return { state: 'held', attempts, due: now + Math.ceil(wait ?? holdFor[fault.kind] ?? 5_000), heldBy }
@@ -41,6 +41,13 @@ export function park(fault: Fault, attempts: number, plan: RetryPlan, now: numbe
   }
 }
 
+/** What a fault says about waiting; undefined when that is no time. */
+function asked(retryAfter: unknown): number | undefined {
+  return typeof retryAfter === 'number' && !Number.isNaN(retryAfter)
+    ? Math.min(longestWait, Math.max(0, retryAfter))
+    : undefined
+}
+
 const hopeless: ReadonlySet<FaultKind> = new Set(['rejected', 'invalid', 'config', 'bug'])
 const holding: ReadonlySet<string> = new Set([
   'connection.breaker_open',
@@ -53,4 +60,12 @@ function holder(fault: Fault): string | null {
   if (fault.kind !== 'credential' && fault.kind !== 'throttled' && !holding.has(fault.code)) return null
   const connection = fault.detail['connection']
   return typeof connection === 'string' ? connection : fault.code
+}
+
+/**
+ * When a message whose run never ended is tried again (pure): as after any failure. It is not dead yet, though its attempts
+ * may be spent: whether it was at fault is known only when it ran alone.
+ */
+export function recover(attempts: number, plan: RetryPlan, now: number, random: Random): Verdict {
+  return { state: 'retry', attempts, due: now + Math.ceil(plan.delay(attempts, random)), heldBy: null }
 }

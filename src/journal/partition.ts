@@ -1,9 +1,11 @@
-import type { CursorRow, Parked, Stored, Unit, Write } from '#adapters/stores/port.ts'
+import type { CursorRow, Parked, Stored, Sync, Unit, Write } from '#adapters/stores/port.ts'
 import type { Fault } from '#kernel/fault.ts'
 import { isFault } from '#kernel/fault.ts'
 import { unclear } from './commit.ts'
 import type { Worked } from './subscription.ts'
 import { Cursor } from './cursor.ts'
+import { Recovery } from './recovery.ts'
+import { inherited, writeTrace, type Trace } from './trace.ts'
 import { KeyQueues } from './window.ts'
 import type { Lease } from './workers.ts'
 import type { Run } from './run.ts'
@@ -20,6 +22,9 @@ const page = 256
  * One leased partition of a subscription: reads ahead, starts handlers in parallel across keys and in order within a
  * key, and moves the cursor over the prefix that is done. Success writes nothing of its own; a failed message is parked
  * in the same transaction that moves the cursor past it.
+ *
+ * What was running when an earlier holder ended, for the second time without a word, is parked as `subscription.crashed` and
+ * runs alone (`recovery.ts`).
  */
 export class Partition {
   readonly index: number
@@ -49,15 +54,29 @@ export class Partition {
   /** By a replay: nothing new of it starts, what is parked does. */
   held = false
   #batchRuns = false
+  /** Handlers that run, or are about to. */
+  #running = 0
+  #leaving: PromiseWithResolvers<boolean> | undefined
+  /** A run of ours was given up: its message was begun, and is not done. */
+  #gaveUp = false
   /** Of the batch that runs. */
   readonly #batchKeys = new Set<string>()
   /** Ends the pauses of refused commits. */
   readonly #hurry = new Set<() => void>()
-  /** Below this offset an earlier holder of the lease may have started messages that it did not finish. */
-  readonly #startedBelow: number
+  readonly #recovery: Recovery
   #unlisten: () => void
 
-  constructor(of: Worked, index: number, lease: Lease, cursor: CursorRow, parkedKeys: readonly string[]) {
+  constructor(
+    of: Worked,
+    index: number,
+    from: {
+      readonly lease: Lease
+      readonly cursor: CursorRow
+      readonly parkedKeys: readonly string[]
+      readonly trace: Trace | undefined
+    },
+  ) {
+    const { lease, cursor, parkedKeys } = from
     this.index = index
     this.lease = lease
     this.#of = of
@@ -75,7 +94,13 @@ export class Partition {
       cursor,
     )
     this.#next = cursor.low
-    this.#startedBelow = lease.epoch === 1 ? 0 : Math.min(of.log.head(this.#slot), cursor.low + readAhead)
+    this.#recovery = new Recovery({
+      ...inherited(lease, from.trace, Math.min(of.log.head(this.#slot), cursor.low + readAhead)),
+      soon: (fn) => of.soon(fn),
+      // With the cursor: who reads that a message was begun must also read that the one before it of its key was done.
+      write: (begun) => this.commit([writeTrace(lease.name, { begun }), this.#cursor.advance()], [], 'durable'),
+      begin: (messages, failed) => this.#recover(messages, failed),
+    })
     this.#parkedKeys = new Map(parkedKeys.map((k) => [k, 0]))
     this.#unlisten = of.log.onAppend(this.#slot, () => this.wake())
   }
@@ -100,7 +125,12 @@ export class Partition {
   }
 
   mayHaveRun(offset: number): boolean {
-    return offset < this.#startedBelow
+    return this.#recovery.covers(offset)
+  }
+
+  /** It is being handed over: nothing new starts. */
+  get leaving(): boolean {
+    return this.#leaving !== undefined
   }
 
   #flowing(): boolean {
@@ -109,7 +139,7 @@ export class Partition {
 
   /** Something may have changed: messages arrived, room was made, a pause ended. */
   wake(): void {
-    if (this.#reading || this.#stopped) return
+    if (this.#reading || this.#stopped || this.#leaving) return
     this.#reading = true
     this.#read().catch((e: unknown) => {
       this.#reading = false
@@ -122,6 +152,7 @@ export class Partition {
     const of = this.#of
     // A handler that returns in the same turn ends up here again: the loop below goes on, and the stack stays flat.
     if (this.#starting) return true
+    if (this.#leaving) return false
     this.#starting = true
     try {
       if (of.batch > 0) this.#startBatch()
@@ -140,8 +171,7 @@ export class Partition {
   /** A person may have put an earlier message of its key back among the parked ones since it was read: then it waits. */
   #startOne(): void {
     const m = this.#ready[this.#readyAt++]!
-    if (m.key === null || this.#parkedKeys.size === 0 || !this.#parkedKeys.has(m.key))
-      return this.#of.start(this, [m], 1, false)
+    if (m.key === null || this.#parkedKeys.size === 0 || !this.#parkedKeys.has(m.key)) return this.#begin([m])
     const followers = this.#keys.drain(m.key)
     this.#behind(m)
     for (const follower of followers) this.#behind(follower)
@@ -157,14 +187,29 @@ export class Partition {
       if (batch.length === 0) continue
       this.#batchRuns = true
       for (const { key } of batch) if (key !== null) this.#batchKeys.add(key)
-      this.#of.start(this, batch, 1, false)
+      this.#begin(batch)
     }
+  }
+
+  #begin(messages: readonly Stored[]): void {
+    this.#of.hold(this)
+    // The first is the lowest.
+    if (!this.mayHaveRun(messages[0]!.offset)) return this.#of.start(this, messages, 1, false)
+    this.#recovery.begin(messages)
+  }
+
+  /** What is recovered is written down, or could not be. */
+  #recover(messages: readonly Stored[], failed: unknown): void {
+    if (failed === undefined && !this.#stopped) return this.#of.start(this, messages, 1, false)
+    this.#of.unhold(this)
+    if (failed !== undefined && !this.#abandoned) this.#of.trouble(this, failed)
   }
 
   async #read(): Promise<void> {
     const of = this.#of
     while (
       !this.#stopped &&
+      !this.#leaving &&
       this.#flowing() &&
       this.#ready.length - this.#readyAt < page &&
       this.#bytes < readAheadBytes
@@ -197,8 +242,9 @@ export class Partition {
 
   #take(m: Stored): void {
     this.#bytes += m.body.length
+    if (this.#recovery.suspects(m.offset)) this.#suspect(m)
     // Of a batch it is decided when it starts: until then an earlier message of the key may be waiting in `ready`.
-    if (this.#of.batch > 0) this.#ready.push(m)
+    else if (this.#of.batch > 0) this.#ready.push(m)
     else if (m.key !== null && this.#parkedKeys.has(m.key)) this.#behind(m)
     else if (this.#keys.enter(m.key, m)) this.#ready.push(m)
   }
@@ -207,6 +253,14 @@ export class Partition {
   #behind(m: Stored): void {
     const now = this.#of.now()
     this.#park(m, { state: 'behind', attempts: 0, due: now, faults: null, heldBy: null }, now)
+  }
+
+  /** It was running when its process ended: from now on it runs alone, and what it does is counted. */
+  #suspect(m: Stored): void {
+    const now = this.#of.now()
+    const verdict = this.#of.suspected(now)
+    const behind = m.key !== null && this.#parkedKeys.has(m.key)
+    this.#park(m, behind ? { ...verdict, state: 'behind' } : verdict, now)
   }
 
   #park(m: Stored, how: Pick<Parked, 'state' | 'attempts' | 'due' | 'faults' | 'heldBy'>, now: number): void {
@@ -259,6 +313,7 @@ export class Partition {
     for (let i = 0; i < messages.length; i++) {
       const m = messages[i]!
       const failed = results?.[i]
+      this.#recovery.ended(m.offset)
       if (failed === undefined) {
         this.#release(m)
         this.#cursor.finish(m.offset)
@@ -279,6 +334,11 @@ export class Partition {
 
   #release(m: Stored): void {
     this.#bytes -= m.body.length
+  }
+
+  /** Whether some key is taken for parked. */
+  get knowsParked(): boolean {
+    return this.#parkedKeys.size > 0
   }
 
   /**
@@ -312,10 +372,10 @@ export class Partition {
    * Commits under our lease; nothing that we write can land after somebody else has taken over. That the store takes
    * nothing at the moment (it is full, or busy) is no reason to do again what was done: until it does, we wait.
    */
-  async commit(writes: readonly Write[], guards: Unit['guards'] = []): Promise<void> {
+  async commit(writes: readonly Write[], guards: Unit['guards'] = [], sync: Sync = 'relaxed'): Promise<void> {
     for (;;) {
       try {
-        await this.#of.commit.add({ guards: [this.#guard(), ...guards], writes }, 'relaxed')
+        await this.#of.commit.add({ guards: [this.#guard(), ...guards], writes }, sync)
         return
       } catch (e) {
         if (unclear(e) || isFault(e, 'store.closed') || this.#abandoned || this.#closing) throw e
@@ -333,6 +393,55 @@ export class Partition {
     }
   }
 
+  /** A handler is about to run. */
+  enter(): void {
+    this.#running++
+  }
+
+  /** It has ended, and what that means is decided. */
+  exit(): void {
+    if (--this.#running === 0 && this.#leaving) this.#quiet()
+  }
+
+  /** Starts nothing more. Resolves when nothing runs any more; false: it stays after all, or is lost. */
+  leave(): Promise<boolean> {
+    this.#leaving ??= Promise.withResolvers()
+    const { promise } = this.#leaving
+    if (this.#running === 0) this.#quiet()
+    return promise
+  }
+
+  #quiet(): void {
+    this.stop()
+    this.#leaving!.resolve(true)
+  }
+
+  /** It need not be handed over any more, if it is not too late. Returns whether it goes on. */
+  stay(): boolean {
+    if (!this.#leaving || this.#stopped) return false
+    this.#leaving.resolve(false)
+    this.#leaving = undefined
+    return true
+  }
+
+  /** A run of ours ended without a result: who takes over has to reckon with it. */
+  unfinished(): void {
+    this.#gaveUp = true
+  }
+
+  /** What still runs is given up. */
+  giveUp(): void {
+    this.#gaveUp = true
+    if (this.#leaving) this.#quiet()
+  }
+
+  /** What the next holder should know; nothing when it has to reckon with what we began. */
+  get word(): readonly Write[] {
+    if (this.#gaveUp || this.#abandoned || !this.#cursor.saved) return []
+    const below = this.#recovery.left(this.#cursor.low)
+    return [writeTrace(this.lease.name, { left: this.lease.epoch, below })]
+  }
+
   /** Takes no more; what is running may end. */
   stop(): void {
     this.#stopped = true
@@ -345,6 +454,7 @@ export class Partition {
   abandon(): void {
     this.stop()
     this.#abandoned = true
+    this.#leaving?.resolve(false)
     this.#cursor.abandon()
     for (const end of this.#hurry) end()
   }

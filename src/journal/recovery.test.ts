@@ -202,7 +202,8 @@ test('two claims at once take each partition once', async () => {
   await using w = await journalWorld([reader((run) => void seen.push(dataOf(run)))], { partitions: 4 })
   const subscription = w.journal.subscriptions.get('reader')!
   for (const p of subscription.partitions.values()) subscription.lost(p)
-  await Promise.all([subscription.claim(), subscription.claim(), subscription.claim()])
+  const { balance } = w.journal
+  await Promise.all([balance.claim(), balance.claim(), balance.claim()])
   for (let i = 0; i < 20; i++) await w.publish(i)
   await w.clock.advance(5_000)
   assert.equal(seen.length, 20)

@@ -72,7 +72,10 @@ test('of two messages of one key that fail in one batch, the later is not retrie
         return undefined
       },
       // The later one would be due long before the earlier.
-      { batch: 10, retry: { attempts: 5, delay: () => (w.clock.mono(), good.length === 0 ? delays.shift()! : 0) } },
+      {
+        batch: 10,
+        retry: { attempts: 5, delay: () => (w.clock.mono(), good.length === 0 ? (delays.shift() ?? 0) : 0) },
+      },
     ),
   ])
   const delays = [5_000, 1_000]

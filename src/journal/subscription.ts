@@ -1,18 +1,20 @@
-import type { LeaseRow, ParkedState, ReadResult, Store } from '#adapters/stores/port.ts'
+import type { Parked, ParkedState, ReadResult, Store, Stored } from '#adapters/stores/port.ts'
 import type { Cancel } from '#kernel/clock.ts'
-import { fault, faultRecord, isFault, toFault, type Fault, type FaultRecord } from '#kernel/fault.ts'
+import { fault, isFault, toFault, type Fault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
+import type { Alone } from './alone.ts'
 import { guardFault, unclear, type GroupCommit } from './commit.ts'
 import type { Delays } from './delays.ts'
+import { crash, failure, lastFailure, withFailure } from './history.ts'
 import type { Log, Topic } from './log.ts'
-import { park, type RetryPlan } from './parking.ts'
+import { park, recover, type RetryPlan, type Verdict } from './parking.ts'
 import { Partition } from './partition.ts'
 import type { Pauses } from './pauses.ts'
 import type { Replays } from './replays.ts'
 import { Retries } from './retries.ts'
 import { Run, Runs } from './run.ts'
-import type { Workers } from './workers.ts'
-import type { Stored } from '#adapters/stores/port.ts'
+import { readTrace, traceName } from './trace.ts'
+import type { Lease, Workers } from './workers.ts'
 
 export type SubscriptionOptions = {
   readonly name: string
@@ -50,13 +52,13 @@ export interface Worked {
   flowing(): boolean
   room(): boolean
   schedule(partition: Partition): void
+  /** Takes a place for a run that is about to start; given back by its end, or by `unhold`. */
+  hold(partition: Partition): void
+  unhold(partition: Partition): void
   start(partition: Partition, messages: readonly Stored[], attempt: number, parked: boolean): void
-  verdict(
-    failed: Fault,
-    attempts: number,
-    faults: string | null,
-    now: number,
-  ): { state: Exclude<ParkedState, 'behind'>; attempts: number; due: number; faults: string; heldBy: string | null }
+  verdict(failed: Fault, attempts: number, faults: string | null, now: number): Verdict & { readonly faults: string }
+  /** What becomes of a message that was running when its process ended. */
+  suspected(now: number): Verdict & { readonly faults: string }
   parked(state: ParkedState, change: number): void
   refused(partition: Partition, e: unknown): void
   trouble(partition: Partition, e: unknown): void
@@ -65,9 +67,8 @@ export interface Worked {
 
 /** After this many runs in a row that were held by one connection, reading pauses until the connection may be asked again. */
 const heldInARow = 16
-const faultsKept = 10
-/** How long we wait before we take a lost partition up again, and before a refusal to read is looked into. */
-const lookAgain = 1_000
+/** How long we wait before a refusal to read is looked into. */
+const lookAgain = 5_000
 
 /** A durable reader of one topic: its leased partitions, the room they share, its parked messages. */
 export class Subscription implements Worked {
@@ -84,6 +85,7 @@ export class Subscription implements Worked {
   readonly #workers: Workers
   readonly #delays: Delays
   readonly #runs = new Runs()
+  readonly #leaves = new Map<Partition, Promise<void>>()
   #parkedCount = 0
   #scheduled: Partition[] = []
   #refilling = false
@@ -95,16 +97,15 @@ export class Subscription implements Worked {
   #cooling = false
   #cancelCool: Cancel | undefined
   #cancelDeadline: Cancel | undefined
-  #cancelReclaim: Cancel | undefined
   #cancelCount: Cancel | undefined
-  #claimed: Promise<void> = Promise.resolve()
-  #idle: (() => void)[] = []
+  /** A partition of ours may be taken up again, or be another's: called when that should be looked into. */
+  onFree: () => void = () => {}
 
   constructor(
     options: SubscriptionOptions,
     id: number,
     topic: Topic,
-    deps: { runtime: Runtime<Store>; log: Log; commit: GroupCommit; workers: Workers; delays: Delays },
+    deps: { runtime: Runtime<Store>; log: Log; commit: GroupCommit; workers: Workers; delays: Delays; alone: Alone },
   ) {
     this.options = options
     this.id = id
@@ -115,44 +116,41 @@ export class Subscription implements Worked {
     this.#runtime = deps.runtime
     this.#workers = deps.workers
     this.#delays = deps.delays
-    this.retries = new Retries(this, deps.runtime)
+    this.retries = new Retries(this, deps.runtime, deps.alone)
+  }
+
+  get name(): string {
+    return this.options.name
+  }
+
+  leaseName(partition: number | ''): string {
+    return `subscription/${this.options.name}/${partition}`
   }
 
   /**
-   * Leases every partition that is free, and lets go of those that are not ours any more. Called again whenever one may
-   * have become free. One call at a time: two would lease the same partition twice, and the second would fence the first.
+   * Whether handlers of a partition that we have lost still run here: to start its messages again beside them would break
+   * the order of their keys.
    */
-  claim(): Promise<void> {
-    const next = this.#claimed.then(() => this.#claim())
-    this.#claimed = next.catch(() => {})
-    return next
+  busy(partition: number): boolean {
+    for (const run of this.#runs) if (run.partition === partition) return true
+    return false
   }
 
-  async #claim(): Promise<void> {
-    if (this.#stopped) return
-    const { store } = this.#runtime
-    const owned = this.owned
-    const held = await store.read({ read: 'leases' })
-    this.fence(owned, held)
-    const worker = new Map(held.map((l) => [l.name, l.worker]))
-    // Of a partition that was lost, handlers may still be running: to start its messages again beside them would break
-    // the order of their keys.
-    const busy = new Set([...this.#runs].map((r) => r.partition))
-    const free = Array.from({ length: this.topic.partitions }, (_, p) => p).filter(
-      (p) =>
-        !this.partitions.has(p) &&
-        !busy.has(p) &&
-        (worker.get(this.#lease(p)) ?? this.#workers.id) === this.#workers.id,
-    )
-    const leases = await Promise.all(free.map((p) => this.#workers.lease(this.#lease(p))))
-    if (!leases.some(Boolean)) return
+  /** Works the partitions that we have been given the leases of. */
+  async take(leases: ReadonlyMap<number, Lease>): Promise<void> {
+    const { store, clock } = this.#runtime
+    // What an earlier holder may have begun reaches as far as the log does, not as far as we knew.
+    await this.log.refresh()
     const cursors = await store.read({ read: 'cursors', subscription: this.id })
-    for (const [i, p] of free.entries()) {
-      const lease = leases[i]
-      if (!lease || this.#stopped || this.partitions.has(p)) continue
+    const traces = await store.read({ read: 'keys', prefix: traceName(this.leaseName('')), now: clock.now() })
+    const keysOf = (p: number): Promise<readonly string[]> =>
+      store.read({ read: 'parkedKeys', subscription: this.id, partition: p })
+    const taken = [...leases].map(async ([p, lease]) => ({ p, lease, parkedKeys: await keysOf(p) }))
+    for (const { p, lease, parkedKeys } of await Promise.all(taken)) {
+      if (this.#stopped || this.partitions.has(p)) continue
       const cursor = cursors.find((c) => c.partition === p) ?? { partition: p, low: 0, done: null }
-      const keys = await store.read({ read: 'parkedKeys', subscription: this.id, partition: p })
-      const partition = new Partition(this, p, lease, cursor, keys)
+      const trace = readTrace(lease.name, traces)
+      const partition = new Partition(this, p, { lease, cursor, parkedKeys, trace })
       this.#stop(partition)
       this.partitions.set(p, partition)
       partition.wake()
@@ -160,19 +158,46 @@ export class Subscription implements Worked {
     this.retries.poll()
   }
 
+  /** Hands a partition over: starts nothing more there, lets end what runs (each run is bounded), saves, gives the lease back. */
+  leave(partition: Partition): Promise<void> {
+    const known = this.#leaves.get(partition)
+    if (known) return known
+    const leave = this.#leave(partition).finally(() => {
+      if (this.#leaves.get(partition) === leave) this.#leaves.delete(partition)
+    })
+    this.#leaves.set(partition, leave)
+    return leave
+  }
+
+  async #leave(partition: Partition): Promise<void> {
+    if (!(await partition.leave())) return
+    await partition.close()
+    try {
+      await this.#workers.release(partition.lease, partition.word)
+    } catch (e) {
+      this.trouble(partition, e)
+    }
+    if (this.partitions.get(partition.index) === partition) this.partitions.delete(partition.index)
+    this.onFree()
+  }
+
+  /** It is ours after all, if it is not too late. Returns whether it had begun to leave and goes on. */
+  stay(partition: Partition): boolean {
+    if (!partition.stay()) return false
+    this.#leaves.delete(partition)
+    this.schedule(partition)
+    partition.wake()
+    this.retries.poll()
+    return true
+  }
+
   get owned(): readonly Partition[] {
     return [...this.partitions.values()]
   }
 
-  /** Lets go of what was ours before `leases` were read and is no more: a process that stood still learns it before it goes on. */
-  fence(owned: readonly Partition[], leases: readonly LeaseRow[]): void {
-    for (const partition of owned)
-      if (!leases.some((l) => l.name === partition.lease.name && l.epoch === partition.lease.epoch))
-        this.lost(partition)
-  }
-
-  #lease(partition: number): string {
-    return `subscription/${this.options.name}/${partition}`
+  /** Lets go of what was ours before `epochs` were read and is no more: a process that stood still learns it before it goes on. */
+  fence(owned: readonly Partition[], epochs: ReadonlyMap<string, number>): void {
+    for (const partition of owned) if (epochs.get(partition.lease.name) !== partition.lease.epoch) this.lost(partition)
   }
 
   now(): number {
@@ -204,8 +229,20 @@ export class Subscription implements Worked {
     if (partition.start() && !this.#scheduled.includes(partition)) this.#scheduled.push(partition)
   }
 
-  start(partition: Partition, messages: readonly Stored[], attempt: number, parked: boolean): void {
+  hold(partition: Partition): void {
     this.counts.running++
+    partition.enter()
+  }
+
+  unhold(partition: Partition): void {
+    this.counts.running--
+    partition.exit()
+    this.#refill(partition)
+    if (partition.abandoned) this.onFree()
+  }
+
+  /** Runs the handler, in a place that was held for it. */
+  start(partition: Partition, messages: readonly Stored[], attempt: number, parked: boolean): void {
     const deadline = this.#runtime.clock.mono() + this.options.timeout
     const run = new Run(this.#runtime.store, {
       topic: this.topic,
@@ -261,7 +298,11 @@ export class Subscription implements Worked {
       const results = run.inTransaction ? await this.#endTransaction(run, given) : given
       failed = firstOf(results)
       // Drained: the message stays where it is, for whoever leases the partition next.
-      if (failed?.kind === 'cancelled' && this.#stopped) return
+      if (failed?.kind === 'cancelled' && this.#stopped) {
+        if (run.parked) await this.retries.undone(run)
+        else run.owner.unfinished()
+        return
+      }
       if (run.parked) await this.retries.ended(run, failed)
       else run.owner.ended(run, results)
     } catch (e) {
@@ -302,12 +343,10 @@ export class Subscription implements Worked {
   }
 
   #ended(run: Run, failed: Fault | undefined): void {
-    this.counts.running--
     if (failed === undefined) this.counts.done += run.messages.length
     else this.counts.failed++
     this.#weigh(failed)
-    this.#refill(run.owner)
-    if (run.owner.abandoned) this.#reclaim()
+    this.unhold(run.owner)
   }
 
   /** Many runs in a row that one connection has held: stop handing out messages that would only be held too. */
@@ -332,7 +371,6 @@ export class Subscription implements Worked {
 
   /** Hands room that became free to who waits for it, the partition of the ended run last. */
   #refill(partition: Partition): void {
-    if (this.counts.running === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve()
     if (this.#stopped) return
     this.retries.fill()
     if (partition.start()) {
@@ -368,14 +406,26 @@ export class Subscription implements Worked {
     this.#cancelDeadline = first && this.#runtime.clock.after(first.deadline - now, () => this.#expire())
   }
 
-  verdict(failed: Fault, attempts: number, faults: string | null, now: number): ReturnType<Worked['verdict']> {
-    const { redact, random, log } = this.#runtime
-    const before = faults === null ? [] : (JSON.parse(faults) as (FaultRecord & { at: number })[])
-    const record = redact.value({ at: now, ...faultRecord(failed) }) as FaultRecord & { at: number }
+  verdict(failed: Fault, attempts: number, faults: string | null, now: number): Verdict & { readonly faults: string } {
+    const { redact, random } = this.#runtime
+    const record = failure(failed, now, redact)
     const verdict = park(failed, attempts, this.options.retry, now, random)
-    if (verdict.state === 'dead')
-      log.write('warn', 'subscription.dead', { subscription: this.options.name, fault: record })
-    return { ...verdict, faults: JSON.stringify([...before, record].slice(-faultsKept)) }
+    if (verdict.state === 'dead') this.#sayDead(record)
+    return { ...verdict, faults: withFailure(faults, record) }
+  }
+
+  suspected(now: number): Verdict & { readonly faults: string } {
+    const verdict = recover(1, this.options.retry, now, this.#runtime.random)
+    return { ...verdict, faults: withFailure(null, crash(now, 1, false)) }
+  }
+
+  /** A parked message has ended its process as often as it may. */
+  died(parked: Parked): void {
+    this.#sayDead(lastFailure(parked.faults))
+  }
+
+  #sayDead(record: unknown): void {
+    this.#runtime.log.write('warn', 'subscription.dead', { subscription: this.options.name, fault: record })
   }
 
   parked(_state: ParkedState, change: number): void {
@@ -391,7 +441,7 @@ export class Subscription implements Worked {
       return
     }
     if (this.#stopped) return
-    this.#cancelCount ??= this.#runtime.clock.after(5 * lookAgain, () => {
+    this.#cancelCount ??= this.#runtime.clock.after(lookAgain, () => {
       this.#cancelCount = undefined
       this.#runtime.store
         .read({ read: 'parkedCounts' })
@@ -433,28 +483,16 @@ export class Subscription implements Worked {
     if (this.partitions.get(partition.index) === partition) this.partitions.delete(partition.index)
     if (this.#stopped) return
     for (const run of this.#runs) if (run.owner === partition) run.abort(fault('journal.fenced'))
-    this.#reclaim()
-  }
-
-  #reclaim(): void {
-    if (this.#stopped) return
-    this.#cancelReclaim ??= this.#runtime.clock.after(lookAgain, () => {
-      this.#cancelReclaim = undefined
-      this.claim().catch((e: unknown) => {
-        if (isFault(e, 'store.closed')) return
-        this.#reclaim()
-        this.#runtime.log.write('warn', 'subscription.claim_failed', {
-          subscription: this.options.name,
-          fault: toFault(e, 'bug').toJSON(),
-        })
-      })
-    })
+    this.onFree()
   }
 
   /** Another process, or an operator, has changed something: look at parked messages and the pauses again. */
   async refresh(pauses: Pauses, replays: Replays, counts: ReadResult<{ read: 'parkedCounts' }>): Promise<void> {
     this.#countParked(this.#parkedOf(counts))
+    const mine = counts.filter((c) => c.subscription === this.id)
     for (const [p, partition] of this.partitions) {
+      // Nothing is parked, and nothing is known to be: most subscriptions, most of the time.
+      if (mine.length === 0 && !partition.knowsParked) continue
       const since = partition.parkings
       const keys = await this.#runtime.store.read({ read: 'parkedKeys', subscription: this.id, partition: p })
       partition.reload(keys, since)
@@ -463,7 +501,7 @@ export class Subscription implements Worked {
     this.#pausedPartitions = pauses.partitions(this.options.name)
     this.#heldPartitions = replays.holds(this.options.name)
     for (const partition of this.partitions.values()) this.#stop(partition)
-    this.retries.poll()
+    if (mine.some((c) => c.state === 'retry' || c.state === 'held')) this.retries.poll()
     this.wake()
   }
 
@@ -478,6 +516,7 @@ export class Subscription implements Worked {
 
   /** Why nothing is read at the moment, for people; undefined when messages flow. */
   get waiting(): string | undefined {
+    if (this.#workers.outdated) return 'a newer worker has changed the store: this one waits to be replaced'
     if (this.#paused) return 'paused'
     if (this.#parkedCount >= this.options.parkedLimit)
       return `${this.#parkedCount} messages are parked, the limit is ${this.options.parkedLimit}`
@@ -501,30 +540,32 @@ export class Subscription implements Worked {
     this.retries.fill()
   }
 
-  /** Takes no more, waits for what is running until `grace` ms have passed, gives up on the rest, saves the cursors. */
+  /** Takes no more, waits for what is running until `grace` ms have passed, gives up on the rest; saves, and gives the leases back. */
   async stop(grace: number): Promise<void> {
     this.#stopped = true
     this.retries.stop()
     this.#cancelCool?.()
     this.#cancelCount?.()
-    this.#cancelReclaim?.()
-    for (const p of this.partitions.values()) p.stop()
-    if (this.counts.running > 0) {
-      await new Promise<void>((resolve) => {
-        const cancel = this.#runtime.clock.after(grace, resolve)
-        this.#idle.push(() => {
-          cancel()
-          resolve()
-        })
-      })
-    }
+    const given: Promise<void>[] = []
+    const cancel = this.#runtime.clock.after(grace, () => given.push(this.#giveUp()))
+    await Promise.all([...this.partitions.values()].map((p) => this.leave(p)))
+    cancel()
+    // What still runs belongs to partitions that others have: its end says nothing any more.
+    given.push(this.#giveUp())
+    await Promise.all(given)
     this.#cancelDeadline?.()
+  }
+
+  async #giveUp(): Promise<void> {
+    const ends: Promise<void>[] = []
     for (let run = this.#runs.first; run; run = this.#runs.first) {
       this.#runs.remove(run)
       run.end(fault('app.draining'))
-      await run.rollback()
+      ends.push(run.rollback())
+      if (run.parked) ends.push(this.retries.undone(run))
     }
-    await Promise.all([...this.partitions.values()].map((p) => p.close()))
+    await Promise.all(ends)
+    for (const p of this.partitions.values()) p.giveUp()
   }
 }
 

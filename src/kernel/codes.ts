@@ -214,6 +214,11 @@ export const codes = {
     504,
     'The handler did not end within its time limit. Its effects may have happened.',
   ),
+  'subscription.crashed': row(
+    'ambiguous',
+    503,
+    'A run was begun and its end never written down: it runs just now, or its process ended, or lost the partition, in it. Its effects may have happened. It is tried again alone, and is dead when its attempts are spent.',
+  ),
   'subscription.thrown': row(
     'transient',
     500,

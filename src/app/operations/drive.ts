@@ -2,6 +2,7 @@ import type { Parked, ParkedAt } from '#adapters/stores/port.ts'
 import { milliseconds, type Duration } from '#kernel/duration.ts'
 import { fault } from '#kernel/fault.ts'
 import { parseRate, type Rate } from '#resilience/rate.ts'
+import { lastCrash } from '#journal/history.ts'
 import type { OperationDeps } from './deps.ts'
 
 /** How messages are put on their way again. */
@@ -211,9 +212,12 @@ function keyName({ partition, key }: Parked): string {
   return `${partition}/${key}`
 }
 
-/** Its first run since it was started has failed: there is no need to wait until its last one has. */
-function failedAgain(parked: Parked): boolean {
-  return parked.state === 'dead' || parked.state === 'held' || (parked.state === 'retry' && parked.attempts > 0)
+/**
+ * Its first run since it was started has failed: there is no need to wait until its last one has. Of one whose run has begun and
+ * not ended that is open: attempts are counted before they begin.
+ */
+function failedAgain({ state, attempts, faults }: Parked): boolean {
+  return state === 'dead' || state === 'held' || (state === 'retry' && attempts > 0 && lastCrash(faults) === undefined)
 }
 
 function pause(deps: OperationDeps, ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -47,7 +47,7 @@ type Common<T> = {
   readonly concurrency?: number
   /** A run that takes longer is given up as `subscription.timeout` and parked for retry; its late result is ignored. Default 30 s, at most 1 h. */
   readonly timeout?: Duration
-  /** Default: 10 runs, the second after 1 s, ×2, at most 10 min apart. `attempts` counts all runs. */
+  /** Default: 10 runs, the second after 1 s, ×2, at most 10 min apart. `attempts` counts all runs, also those that ended their process. */
   readonly retry?: RetryOptions | RetrySchedule
   /** Where it begins when it is first started. Default `beginning`: everything that the topic still has. */
   readonly from?: 'beginning' | 'now'
