@@ -1,4 +1,5 @@
 import type { ParkedState } from '#adapters/stores/port.ts'
+import { agreedSkew, cardPrefix, readCard } from '#journal/card.ts'
 import type { ConnectionState } from '#patterns/connections/run.ts'
 import { pausePrefix, Pauses, type Pause } from '#journal/pauses.ts'
 import type { Health } from '../health.ts'
@@ -47,6 +48,12 @@ export type Status = {
     readonly pid: number
     readonly level: number
     readonly started: string
+    /** Partitions that it has, of all subscriptions. */
+    readonly partitions: number
+    /** A newer worker has changed the store: it hands over what it has and waits to be replaced. */
+    readonly outdated: boolean
+    /** Milliseconds by which its wall clock is ahead, as far as the others agree; 0 up to 5 s. */
+    readonly skew: number
   }[]
   /** Requests by door and outcome (status, or code of the problem); `http` for those that reached no door. */
   readonly http: Readonly<Record<string, Readonly<Record<string, number>>>>
@@ -90,16 +97,31 @@ export async function status(deps: OperationDeps): Promise<Status> {
     })),
     pauses: pauses.all,
     replays: await replays(deps),
-    workers: (await runtime.store.read({ read: 'workers' })).map(({ id, host, pid, level, started }) => ({
-      id,
-      host,
-      pid,
-      level,
-      started: new Date(started).toISOString(),
-    })),
+    workers: await workers(deps),
     http: Object.fromEntries([...deps.requests].map(([door, counts]) => [door, Object.fromEntries(counts)])),
     droppedCalls: journal.calls.dropped,
   }
+}
+
+async function workers({ runtime: { clock, store } }: OperationDeps): Promise<Status['workers']> {
+  const keys = await store.read({ read: 'keys', prefix: cardPrefix, now: clock.now() })
+  const cards = new Map(
+    keys.flatMap((k) => {
+      const card = readCard(k.value)
+      return card ? [[k.name.slice(cardPrefix.length), card] as const] : []
+    }),
+  )
+  const leases = Map.groupBy(await store.read({ read: 'leases' }), (l) => l.worker)
+  return (await store.read({ read: 'workers' })).map(({ id, host, pid, level, started }) => ({
+    id,
+    host,
+    pid,
+    level,
+    started: new Date(started).toISOString(),
+    partitions: leases.get(id)?.length ?? 0,
+    outdated: cards.get(id)?.outdated ?? false,
+    skew: agreedSkew(id, cards),
+  }))
 }
 
 async function lag(deps: OperationDeps, subscription: number, topicName: string): Promise<number> {

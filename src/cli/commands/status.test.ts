@@ -43,3 +43,20 @@ test('tells what the store knows, and no counts of its own process', () => {
     '1 message waits for a person: fairlead dead',
   ])
 })
+
+test('tells who works, who waits to be replaced, and whose clock is off', () => {
+  const worker = { id: 'w', host: 'here', level: 1, started: '2026-01-02T03:04:05.000Z', outdated: false, skew: 0 }
+  const status = {
+    ...statusOf({ topics: 0, subscriptions: 0, connections: 0, webhooks: 0, count: 0, dead: 0 }),
+    workers: [
+      { ...worker, pid: 7, partitions: 16 },
+      { ...worker, pid: 8, partitions: 0, outdated: true },
+      { ...worker, pid: 9, partitions: 1, skew: -61_400 },
+    ],
+  }
+  assert.deepEqual(lines(storeStatus(status, []), { width: undefined, paint: unpainted }).slice(0, 3), [
+    'Running: pid 7 on here since 2026-01-02 03:04:05Z (16 partitions), pid 8 on here since 2026-01-02 03:04:05Z (0 partitions), pid 9 on here since 2026-01-02 03:04:05Z (1 partition).',
+    'pid 8 on here is older than the store: it has handed over its work and waits to be replaced.',
+    'The clock of pid 9 on here is 61 s behind.',
+  ])
+})

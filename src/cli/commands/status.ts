@@ -137,8 +137,16 @@ export function lines(s: StoreStatus, terminal: Pick<Terminal, 'width' | 'paint'
       terminal,
     ),
   ].filter((section) => section.length > 1)
-  const running = s.workers.map((w) => `pid ${w.pid} on ${w.host} since ${shownTime(w.started)}`)
+  const running = s.workers.map(
+    (w) => `pid ${w.pid} on ${w.host} since ${shownTime(w.started)} (${counted(w.partitions, 'partition')})`,
+  )
   const end = [running.length > 0 ? `Running: ${running.join(', ')}.` : 'Nothing is running on this store.']
+  for (const w of s.workers) {
+    const name = `pid ${w.pid} on ${w.host}`
+    if (w.outdated) end.push(`${name} is older than the store: it has handed over its work and waits to be replaced.`)
+    if (w.skew !== 0)
+      end.push(`The clock of ${name} is ${Math.round(Math.abs(w.skew) / 1_000)} s ${w.skew > 0 ? 'ahead' : 'behind'}.`)
+  }
   end.push(`The store takes ${shownBytes(s.store.bytes)}.`)
   for (const p of s.pauses)
     end.push(
