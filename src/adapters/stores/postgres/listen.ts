@@ -26,8 +26,9 @@ export class Listener {
   readonly #heads = new Map<number, number>()
   #look = false
   #telling = false
-  /** Whether, at the last look, anybody else was there to be told. */
+  /** Whether, when they were last counted, anybody else was there to be told. */
   #others = true
+  #counted = Number.NEGATIVE_INFINITY
 
   constructor(connector: Connector, clock: Clock) {
     this.#connector = connector
@@ -60,8 +61,10 @@ export class Listener {
     for (const w of this.#watchers) w(heads)
   }
 
-  /** Who works here: without others nobody has to be told. */
+  /** Who works here: without others nobody has to be told. At most once a second. */
   #count(): void {
+    if (this.#clock.mono() - this.#counted < lookEvery) return
+    this.#counted = this.#clock.mono()
     this.#connect()
       .then((s) => s?.query('select count(*) from fl_workers', undefined, 'workers'))
       .then((rows) => {
@@ -97,7 +100,9 @@ export class Listener {
 
   /** Heads that moved; `look`: something else that others should see has changed. */
   tell(heads: readonly Head[], look: boolean): void {
-    if (this.#closed || !this.#others) return
+    if (this.#closed) return
+    this.#count()
+    if (!this.#others) return
     for (const h of heads) this.#heads.set(h.slot, Math.max(h.next, this.#heads.get(h.slot) ?? 0))
     this.#look ||= look
     if (!this.#telling) void this.#tellAll()
