@@ -121,39 +121,40 @@ async function tracedRun(t: TestContext, path: string): Promise<string> {
   return readFileSync(out.file, 'utf8')
 }
 
-test(
-  'after a failed sync nothing is acknowledged any more, and what was before is there',
-  { skip: noTrace },
-  async (t) => {
-    const { file } = folder(t)
-    await (await openStore(file, clock))[Symbol.asyncDispose]()
-    const inject = [
-      'strace',
-      '-f',
-      '-qq',
-      '-o',
-      '/dev/null',
-      '-e',
-      'trace=fdatasync',
-      '-e',
-      'inject=fdatasync:error=EIO:when=4',
-    ]
-    const { output } = await child(t, 'until refused', [file], inject).ended
-    const lines = output.trim().split('\n')
-    same(JSON.parse(lines.pop()!), {
-      first: 'store.broken',
-      later: ['store.broken', 'store.broken'],
-      others: ['store.broken', 'store.broken'],
-      closing: 'store.broken',
-    })
-    same(lines, ['m0', 'm1'])
-    await using store = await openStore(file, clock)
-    same(
-      (await log(store, 0)).slice(0, 2).map((m) => m.id),
-      lines,
-    )
-  },
-)
+for (const error of ['EIO', 'ENOSPC'])
+  test(
+    `after a sync that failed with ${error} nothing is acknowledged any more, and what was before is there`,
+    { skip: noTrace },
+    async (t) => {
+      const { file } = folder(t)
+      await (await openStore(file, clock))[Symbol.asyncDispose]()
+      const inject = [
+        'strace',
+        '-f',
+        '-qq',
+        '-o',
+        '/dev/null',
+        '-e',
+        'trace=fdatasync',
+        '-e',
+        `inject=fdatasync:error=${error}:when=4`,
+      ]
+      const { output } = await child(t, 'until refused', [file], inject).ended
+      const lines = output.trim().split('\n')
+      same(JSON.parse(lines.pop()!), {
+        first: 'store.broken',
+        later: ['store.broken', 'store.broken'],
+        others: ['store.broken', 'store.broken'],
+        closing: 'store.broken',
+      })
+      same(lines, ['m0', 'm1'])
+      await using store = await openStore(file, clock)
+      same(
+        (await log(store, 0)).slice(0, 2).map((m) => m.id),
+        lines,
+      )
+    },
+  )
 
 test(
   'a full disk refuses new work, keeps what was accepted, and is written again once there is room',

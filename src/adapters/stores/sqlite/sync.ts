@@ -1,5 +1,5 @@
 import { closeSync, fdatasync, openSync } from 'node:fs'
-import { storeFault } from './errors.ts'
+import { fault, type Fault } from '#kernel/fault.ts'
 
 /**
  * Makes commits durable without stopping the event loop: SQLite writes its frames to the WAL (synchronous = normal), we
@@ -8,14 +8,15 @@ import { storeFault } from './errors.ts'
  *
  * The guarantee is that of synchronous = full, which does the same sync inside the commit: a power cut keeps a prefix of
  * the WAL's frames that contains everything synced, each frame checksummed. After a failed sync nothing is known about
- * the pages (the kernel may have dropped them), so every later answer is refused until the file is opened again.
+ * the pages (the kernel may have dropped them), so every later answer is refused until the file is opened again. Also when
+ * it was for want of space: making room does not bring the pages back.
  */
 export class WalSync {
   readonly #path: string
   readonly #fd: number
   #waiting: { resolve: () => void; reject: (e: unknown) => void }[] = []
   #running = false
-  #broken: Error | undefined
+  #broken: Fault | undefined
 
   constructor(path: string) {
     this.#path = path
@@ -42,7 +43,7 @@ export class WalSync {
     this.#running = true
     fdatasync(this.#fd, (e) => {
       this.#running = false
-      if (e) this.#broken = storeFault(e, this.#path)
+      if (e) this.#broken = fault('store.broken', { cause: e, detail: { path: this.#path } })
       for (const w of covered) {
         if (this.#broken) w.reject(this.#broken)
         else w.resolve()
