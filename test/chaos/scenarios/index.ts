@@ -1,0 +1,21 @@
+import type { Scenario } from '../scenario.ts'
+import { clock } from './clock.ts'
+import { damage } from './damage.ts'
+import { fleet } from './fleet.ts'
+import { freeze } from './freeze.ts'
+import { kills } from './kills.ts'
+import { memory } from './memory.ts'
+import { powerCut } from './power-cut.ts'
+import { diskFaults, killPoints } from './points.ts'
+
+export const scenarios: readonly Scenario[] = [
+  killPoints,
+  kills,
+  freeze,
+  diskFaults,
+  powerCut,
+  damage,
+  clock,
+  memory,
+  fleet,
+]
