@@ -6,6 +6,9 @@ import { freeze } from './freeze.ts'
 import { kills } from './kills.ts'
 import { memory } from './memory.ts'
 import { powerCut } from './power-cut.ts'
+import { onPostgres } from '../world/postgres.ts'
+import { pgRestarts } from './pg-restarts.ts'
+import { pgWires } from './pg-wires.ts'
 import { diskFaults, killPoints } from './points.ts'
 
 export const scenarios: readonly Scenario[] = [
@@ -18,4 +21,9 @@ export const scenarios: readonly Scenario[] = [
   clock,
   memory,
   fleet,
+  onPostgres(kills),
+  onPostgres(freeze),
+  onPostgres(fleet),
+  pgRestarts,
+  pgWires,
 ]

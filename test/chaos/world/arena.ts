@@ -83,7 +83,9 @@ export class Arena {
       await pause(50)
     }
     await last.stop()
-    return verdict ?? { ...(await this.books()), strange: [`work did not end within ${calm} ms: ${state}`] }
+    if (verdict !== undefined) return verdict
+    const books = await this.books()
+    return { ...books, strange: [`work did not end within ${calm} ms: ${state}`, ...books.strange] }
   }
 
   async books(): Promise<Verdict> {
@@ -95,10 +97,10 @@ export class Arena {
   result(verdict: Verdict, again: string, more: Partial<Result> = {}): Result {
     const { lost, doubled, disordered, strange } = verdict
     const broken = [
-      ...lost.map((s) => `lost: ${s}`),
       ...doubled.map((s) => `double effect: ${s}`),
       ...disordered.map((s) => `out of order: ${s}`),
       ...strange,
+      ...lost.map((s) => `lost: ${s}`),
       ...this.ledger.broken,
       ...(more.broken ?? []),
     ]

@@ -2,7 +2,13 @@ import { subscriptions } from './definitions.ts'
 import type { Entry } from './client.ts'
 
 export type EffectRow = { readonly sub: string; readonly u: string; readonly pid: number }
-export type ParkedRow = { readonly subscription: string; readonly u: string; readonly state: string }
+export type ParkedRow = {
+  readonly subscription: string
+  readonly u: string
+  readonly state: string
+  /** Code and message of the last fault. */
+  readonly why?: string
+}
 
 /** What is known outside of the engine when all is quiet. */
 export type Evidence = {
@@ -36,7 +42,7 @@ export function audit({ entries, rows, charges, parked }: Evidence): Verdict {
   const all = new Map([...entries].map((e) => [e.fact.u, e]))
   const rowsOf = count(rows.map((r) => `${r.sub} ${r.u}`))
   const chargesOf = count(charges.values())
-  const dead = new Set(parked.filter((p) => p.state === 'dead').map((p) => `${p.subscription} ${p.u}`))
+  const dead = new Map(parked.filter((p) => p.state === 'dead').map((p) => [`${p.subscription} ${p.u}`, p.why ?? '']))
   for (const { fact, accepted } of all.values()) {
     for (const sub of subscriptions) {
       const name = `${sub} ${fact.u}`
@@ -44,7 +50,7 @@ export function audit({ entries, rows, charges, parked }: Evidence): Verdict {
       if (n > 1) doubled.push(`${name}: ${n} rows`)
       const mayDie = fact.manner === 'dead' && sub !== 'follow'
       if (fact.manner === 'dead' && n > 0) strange.push(`${name} was rejected and has a row`)
-      if (dead.has(name) && !mayDie) strange.push(`${name} is dead, nobody rejects it`)
+      if (dead.has(name) && !mayDie) strange.push(`${name} is dead, nobody rejects it: ${dead.get(name)}`)
       if (!accepted) continue
       if (fact.manner !== 'dead' && n === 0) lost.push(`${name} was accepted, and is not done`)
       if (mayDie && !dead.has(name)) lost.push(`${name} was accepted, and is not parked`)
@@ -55,7 +61,8 @@ export function audit({ entries, rows, charges, parked }: Evidence): Verdict {
   }
   for (const u of new Set([...rows.map((r) => r.u), ...charges.values()]))
     if (!all.has(u)) strange.push(`${u} has effects, nobody handed it in`)
-  for (const p of parked) if (p.state !== 'dead') strange.push(`${p.subscription} ${p.u} is still parked: ${p.state}`)
+  for (const p of parked)
+    if (p.state !== 'dead') strange.push(`${p.subscription} ${p.u} is still parked: ${p.state} ${p.why ?? ''}`)
   strange.push(...places(all.values()))
   return { lost, doubled, disordered: order(all, rows), strange }
 }

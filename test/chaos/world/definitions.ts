@@ -99,11 +99,14 @@ async function write(fact: Fact, sub: string, ctx: Context): Promise<void> {
 
 /** The table of effects: no key but its order, so that a double effect is a second row and not a refusal. */
 export async function createEffects(app: App, store: 'sqlite' | 'postgres'): Promise<void> {
-  await app.transact((tx) =>
-    tx.query(
-      store === 'sqlite'
-        ? sql`create table if not exists chaos_effects (id integer primary key, sub text, u text, pid integer)`
-        : sql`create table if not exists chaos_effects (id bigint generated always as identity primary key, sub text, u text, pid integer)`,
-    ),
-  )
+  const create = (): Promise<unknown> =>
+    app.transact((tx) =>
+      tx.query(
+        store === 'sqlite'
+          ? sql`create table if not exists chaos_effects (id integer primary key, sub text, u text, pid integer)`
+          : sql`create table if not exists chaos_effects (id bigint generated always as identity primary key, sub text, u text, pid integer)`,
+      ),
+    )
+  // PostgreSQL refuses one of two that create it at the same moment, "if not exists" or not.
+  await create().catch(create)
 }

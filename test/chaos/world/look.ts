@@ -24,7 +24,14 @@ async function parked(app: App): Promise<ParkedRow[]> {
   const all: ParkedRow[] = []
   for (let after: number | undefined; ;) {
     const page = await app.operations.parked({ limit: 1_000, ...(after === undefined ? {} : { after }) })
-    all.push(...page.map((p) => ({ subscription: p.subscription, u: (p.data as Fact).u, state: p.state })))
+    all.push(
+      ...page.map((p) => ({
+        subscription: p.subscription,
+        u: (p.data as Fact).u,
+        state: p.state,
+        ...(p.fault ? { why: `${p.fault.code} ${p.fault.message}` } : {}),
+      })),
+    )
     if (page.length < 1_000) return all
     after = page.at(-1)!.parked
   }

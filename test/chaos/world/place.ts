@@ -2,6 +2,7 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { StoreAdapter } from 'fairlead'
+import { postgres } from 'fairlead/postgres'
 import { sqlite } from 'fairlead/sqlite'
 
 /** Where a store is: a name that fits into a command line, so that every process of a run opens the same one. */
@@ -25,5 +26,8 @@ export function sqlitePlace(): Place {
 
 export function storeAt({ kind, address }: Pick<Place, 'kind' | 'address'>): StoreAdapter {
   if (kind === 'sqlite') return sqlite(address)
-  throw new Error(`no store of kind ${kind}`)
+  const url = new URL(address)
+  const schema = url.hash.slice(1)
+  url.hash = ''
+  return postgres(url.href, { schema })
 }
