@@ -275,10 +275,18 @@ begin
   return to_jsonb(places);
 end $$;
 
+-- One at a time for a key: who parks behind a message and who takes that message away, each in a transaction of its own, would
+-- not see each other, and nobody would ever wake the one behind.
+create function fl_lock_parked(s integer, p integer, k text) returns void language sql as $$
+  select pg_advisory_xact_lock(hashtext(current_schema()), hashtext(format('parked/%s/%s/%s', s, p, k)))
+$$;
+
 create function fl_unpark(p_at jsonb, p_now bigint) returns bigint language plpgsql as $$
 declare k text; s integer := (p_at->>'subscription')::integer; p integer := (p_at->>'partition')::integer;
 begin
-  delete from fl_parked where subscription = s and partition = p and "offset" = (p_at->>'offset')::bigint returning key into k;
+  select key into k from fl_parked where subscription = s and partition = p and "offset" = (p_at->>'offset')::bigint;
+  if k is not null then perform fl_lock_parked(s, p, k); end if;
+  delete from fl_parked where subscription = s and partition = p and "offset" = (p_at->>'offset')::bigint;
   if k is null then return 0; end if;
   update fl_parked set state = 'retry', due = p_now where state = 'behind' and row = (
     select row from fl_parked where subscription = s and partition = p and key = k order by "offset" limit 1);
@@ -290,6 +298,7 @@ declare n bigint; alone boolean := false;
 begin
   -- The one it was to wait for may have gone while this was on its way: then nobody would ever wake it.
   if p->>'state' = 'behind' then
+    perform fl_lock_parked((p->>'subscription')::integer, (p->>'partition')::integer, p->>'key');
     alone := not exists (select 1 from fl_parked where subscription = (p->>'subscription')::integer and partition = (p->>'partition')::integer
       and key = p->>'key' and "offset" < (p->>'offset')::bigint);
   end if;
