@@ -12,7 +12,7 @@ import { sqlitePlace } from './world/place.ts'
 const help = `npm run chaos -- [scenario …] [options]
 
 Runs engines in processes of their own under real faults, plays their client, and makes the books afterwards.
-Without a scenario: all of them, about three minutes.
+Without a scenario: all of them, a few minutes.
 
 ${scenarios.map((s) => `  ${s.name.padEnd(13)} ${s.about}`).join('\n')}
 

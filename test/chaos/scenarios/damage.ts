@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { isFault } from 'fairlead'
@@ -51,7 +51,6 @@ class Bench {
     const address = join(folder, 'x.db')
     writeFileSync(address, db)
     if (wal.length > 0) writeFileSync(`${address}-wal`, wal)
-    copyFileSync(address, `${address}.before`)
     try {
       const found = await inspect(address)
       return { ...found, checked: check(address) }

@@ -40,7 +40,7 @@ async function run(env: Env): Promise<Result> {
 export const kills: Scenario = {
   name: 'kills',
   about: 'SIGKILL at random moments (10 to 800 ms of load, one in five while starting), --kills times',
-  kills: 15,
+  kills: 10,
   every: 1,
   run,
 }

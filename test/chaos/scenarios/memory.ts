@@ -17,6 +17,7 @@ async function run(env: Env): Promise<Result> {
   await using arena = new Arena(env)
   await arena.open()
   const { ledger } = arena
+  const broken: string[] = []
   let died = 0
   let refused = 0
   let peak = 0
@@ -37,8 +38,11 @@ async function run(env: Env): Promise<Result> {
     const watching = setInterval(() => (peak = Math.max(peak, rss(member.pid))), 50)
     const answer = await member.ask({ do: 'flood', prefix: `m${i}`, count: Math.round(flood), bytes })
     clearInterval(watching)
-    if (answer === undefined) died++
-    else await member.stop()
+    if (answer === undefined) {
+      died++
+      await member.ended
+      if (!member.trouble.includes('heap out of memory')) broken.push(`it died of something else: ${member.trouble}`)
+    } else await member.stop()
     // What was on its way when the process died may be there, too: nobody was told.
     for (let n = 0; n < flood; n++) ledger.entry(factOf(i, n))
     env.say(
@@ -50,6 +54,7 @@ async function run(env: Env): Promise<Result> {
   return arena.result(verdict, `npm run chaos -- memory --kills ${env.kills}`, {
     injected: env.kills,
     more: { flooded: Math.round(flood) * env.kills, died_of_it: died, rss_peak_mib: Math.round(peak) },
+    broken,
   })
 }
 

@@ -36,7 +36,7 @@ export const pgRestarts = withServer(
   {
     name: 'pg-restarts',
     about: 'PostgreSQL is stopped with -m immediate and started again under two engines, --kills times',
-    kills: 5,
+    kills: 4,
     every: 1,
   },
   run,

@@ -35,12 +35,10 @@ async function sweep(env: Env, scenario: string, faults: readonly Fault[]): Prom
   const covered: Record<string, number> = {}
   for (const fault of faults) {
     for (const call of calls) {
-      // Not always the same points of a sparse sweep: the seed shifts them. A rare call is always tried.
-      for (
-        let n = 1 + (env.every > 1 ? env.seed % Math.min(env.every, 3) : 0);
-        ;
-        n += call === 'pwrite64' ? env.every : Math.ceil(env.every / 4)
-      ) {
+      // Not always the same points of a sparse sweep: the seed shifts them. Of the rare calls more are tried.
+      const begin = 1 + (env.seed % Math.min(env.every, 3))
+      const step = call === 'pwrite64' ? env.every : Math.ceil(env.every / 4)
+      for (let n = begin; ; n += step) {
         const one = await at(env, scenario, fault, { call, n })
         if (one === undefined) break
         covered[`${fault.name}_${call}`] = (covered[`${fault.name}_${call}`] ?? 0) + 1
@@ -143,7 +141,7 @@ export const killPoints: Scenario = {
   name: 'kill-points',
   about: 'SIGKILL at each write, truncation, sync and unlink of publish, handle, park, retry, commit and close',
   kills: 1,
-  every: 24,
+  every: 60,
   lacking,
   run: (env) => sweep(env, 'kill-points', [killed]),
 }
@@ -152,7 +150,7 @@ export const diskFaults: Scenario = {
   name: 'disk-faults',
   about: 'ENOSPC (four calls in a row) and EIO at each of the same points',
   kills: 1,
-  every: 40,
+  every: 150,
   lacking,
   run: (env) => sweep(env, 'disk-faults', [full, failing]),
 }

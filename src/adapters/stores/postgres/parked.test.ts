@@ -6,7 +6,7 @@ import { inSchema } from './open.fixture.ts'
 
 test('a message that is parked behind one that leaves at the same moment is woken', async (t) => {
   const subject = await inSchema(virtualClock())
-  t.after(subject.close)
+  t.after(() => subject.close())
   const { store } = subject
   // Two transactions on two connections: which is first is decided anew each time, and neither order may leave one asleep.
   for (let i = 0; i < 200; i++) {
