@@ -70,7 +70,8 @@ async function at(env: Env, scenario: string, fault: Fault, { call, n }: Point):
     arena.current = undefined
     old.kill('SIGKILL')
     await old.ended
-    arena.current = arena.spawn({ env: orderly })
+    const next = (arena.current = arena.spawn({ env: orderly }))
+    void next.ended.then(() => replace(next))
   }
   void first.ended.then(() => replace(first))
   const told = client.onTold

@@ -82,6 +82,7 @@ export class Arena {
       }
       await pause(50)
     }
+    this.current = undefined
     await last.stop()
     if (verdict !== undefined) return verdict
     const books = await this.books()

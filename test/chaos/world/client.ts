@@ -56,6 +56,9 @@ export function factory(random: Random, prefix: string): () => Fact {
   }
 }
 
+/** How long a client waits for an engine: longer than any scenario leaves it without one. */
+const alone = 60_000
+
 /**
  * Hands facts in, several at a time, until it is told to end, and each one again until it is accepted: what a careful
  * client does. A publish without an answer, and one that was accepted, is now and then repeated with the same id.
@@ -100,12 +103,16 @@ export class Client {
 
   async hand(fact: Fact): Promise<void> {
     const entry = this.ledger.entry(fact)
+    let since = performance.now()
     for (;;) {
       const member = (this.pick ?? this.#member)()
       if (member === undefined) {
+        if (performance.now() - since > alone)
+          throw new Error(`for ${alone} ms there was no engine to hand ${fact.u} to`)
         await pause(5)
         continue
       }
+      since = performance.now()
       entry.attempts++
       const asked = performance.now()
       const answer = await member.publish(fact)
