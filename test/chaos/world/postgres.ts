@@ -30,7 +30,8 @@ export function withServer(
 /** The same scenario on PostgreSQL. */
 export function onPostgres(scenario: Scenario): Scenario {
   const { name, about, kills, every } = scenario
-  return withServer({ name: `pg-${name}`, about: `${name} on PostgreSQL: ${about}`, kills, every }, (env) =>
-    scenario.run(env),
-  )
+  return withServer({ name: `pg-${name}`, about: `${name} on PostgreSQL: ${about}`, kills, every }, async (env) => {
+    const result = await scenario.run(env)
+    return { ...result, broken: result.broken.map((b) => b.replace(`-- ${name} `, `-- pg-${name} `)) }
+  })
 }
