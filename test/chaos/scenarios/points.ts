@@ -70,8 +70,8 @@ async function at(env: Env, scenario: string, fault: Fault, { call, n }: Point):
     arena.current = undefined
     old.kill('SIGKILL')
     await old.ended
-    const next = (arena.current = arena.spawn({ env: orderly }))
-    void next.ended.then(() => replace(next))
+    const successor = (arena.current = arena.spawn({ env: orderly }))
+    void successor.ended.then(() => replace(successor))
   }
   void first.ended.then(() => replace(first))
   const told = client.onTold
