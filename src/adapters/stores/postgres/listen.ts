@@ -68,7 +68,9 @@ export class Listener {
     this.#connect()
       .then((s) => s?.query('select count(*) from fl_workers', undefined, 'workers'))
       .then((rows) => {
-        if (rows) this.#others = Number(rows[0]?.[0]) > (this.#watchers.size > 0 ? 1 : 0)
+        if (!rows) return
+        this.#others = Number(rows[0]?.[0]) > (this.#watchers.size > 0 ? 1 : 0)
+        this.#speak()
       })
       .catch(() => {})
   }
@@ -101,11 +103,14 @@ export class Listener {
   /** Heads that moved; `look`: something else that others should see has changed. */
   tell(heads: readonly Head[], look: boolean): void {
     if (this.#closed) return
-    this.#count()
-    if (!this.#others) return
     for (const h of heads) this.#heads.set(h.slot, Math.max(h.next, this.#heads.get(h.slot) ?? 0))
     this.#look ||= look
-    if (!this.#telling) void this.#tellAll()
+    this.#speak()
+    this.#count()
+  }
+
+  #speak(): void {
+    if (this.#others && !this.#telling && (this.#heads.size > 0 || this.#look)) void this.#tellAll()
   }
 
   async #tellAll(): Promise<void> {
