@@ -74,6 +74,7 @@ export class Verbs {
 
   /** One message, durable when it resolves. A delayed one has no position yet: its offset is -1. */
   async publish(handle: TopicHandle, data: unknown, options: PublishOptions, origin: Origin): Promise<Position> {
+    this.#journal.commit.assertRoom()
     const made = draft(this.definition(handle), data, options, origin, this.#runtime.ids)
     const ready = made instanceof Promise ? await made : made
     const topic = this.#journal.log.topic(handle.name)
@@ -88,6 +89,7 @@ export class Verbs {
 
   /** Many messages in one commit: all, or none when one is not valid. */
   async publishMany(handle: TopicHandle, items: readonly unknown[]): Promise<readonly Position[]> {
+    this.#journal.commit.assertRoom()
     const definition = this.definition(handle)
     const topic = this.#journal.log.topic(handle.name)
     const { log } = this.#journal

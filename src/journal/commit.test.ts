@@ -131,7 +131,7 @@ test('of two commits in flight, the failure of one fails those who wait for it, 
   assert.equal(log.filter((l) => /^m.* done$/.test(l)).length, 600)
 })
 
-test('a commit holds at most 2,000 units and 8 MiB, one larger unit stands alone', async () => {
+test('a commit holds at most 2,000 units and 4 MiB, one larger unit stands alone', async () => {
   const { store, add } = world()
   add('first')
   await settle()
@@ -144,9 +144,9 @@ test('a commit holds at most 2,000 units and 8 MiB, one larger unit stands alone
   assert.equal(store.calls[2]!.units.length, 500)
   const mib = 1024 * 1024
   for (const [name, bytes] of [
-    ['huge', 20 * mib],
-    ['half', 5 * mib],
-    ['other', 4 * mib],
+    ['huge', 10 * mib],
+    ['half', 3 * mib],
+    ['other', 2 * mib],
   ] as const)
     add(name, 'durable', bytes)
   for (let i = 2; i < 5; i++) {
@@ -160,18 +160,36 @@ test('more than the limit is refused at once, and accepted again when the backlo
   const { store, add, log } = world()
   add('first')
   await settle()
-  add('large', 'durable', 200 * 1024 * 1024)
-  add('too much', 'durable', 100 * 1024 * 1024)
+  add('large', 'durable', 15 * 1024 * 1024 + 1)
+  add('too much', 'durable', 1)
+  add('a cursor')
   await settle()
   assert.deepEqual(log, ['too much journal.full'])
   store.calls[0]!.end()
   store.calls[1]!.end()
   await settle()
-  add('again', 'durable', 100 * 1024 * 1024)
-  await settle()
   store.calls[2]!.end()
   await settle()
-  assert.deepEqual(log, ['too much journal.full', 'first done', 'large done', 'again done'])
+  add('again', 'durable', 14 * 1024 * 1024)
+  await settle()
+  store.calls[3]!.end()
+  await settle()
+  assert.deepEqual(log, ['too much journal.full', 'first done', 'large done', 'a cursor done', 'again done'])
+})
+
+test('what is larger than the limit by itself goes alone, and whoever comes meanwhile is told before making anything', async () => {
+  const { store, commit, add, log } = world()
+  add('first')
+  await settle()
+  commit.assertRoom()
+  add('huge', 'durable', 100 * 1024 * 1024)
+  assert.throws(() => commit.assertRoom(), { code: 'journal.full' })
+  store.calls[0]!.end()
+  await settle()
+  store.calls[1]!.end()
+  await settle()
+  commit.assertRoom()
+  assert.deepEqual(log, ['first done', 'huge done'])
 })
 
 test('settled resolves when everything is, whether it went well or not', async () => {

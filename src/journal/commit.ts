@@ -4,7 +4,7 @@ import { fault, isFault, type Fault } from '#kernel/fault.ts'
 
 /** Units in one commit. A commit of 2,000 small messages takes about 6 ms of CPU: longer ones would delay everything else. */
 const unitsPerCommit = 2_000
-const bytesPerCommit = 8 * 1024 * 1024
+const bytesPerCommit = 4 * 1024 * 1024
 /**
  * While one commit is being synced the next is collecting; only when this much waits already is it written meanwhile. (A
  * second commit in flight at once makes batches half as large, and each pays for the pages of all partitions: 15 % more CPU
@@ -12,9 +12,10 @@ const bytesPerCommit = 8 * 1024 * 1024
  */
 const worthASecond = 512
 const worthBytes = 1024 * 1024
-/** What may wait; beyond it `journal.full` slows the producers down. */
-const waitingUnits = 200_000
-const waitingBytes = 256 * 1024 * 1024
+/** What may wait; beyond it `journal.full` slows the producers down. A cursor or a beat is always taken: they are few. */
+const largestMessage = 1024 * 1024
+const waitingUnits = 50_000
+const waitingBytes = 16 * 1024 * 1024
 
 type Waiting = {
   readonly unit: Unit
@@ -55,15 +56,26 @@ export class GroupCommit {
    */
   add(unit: Unit, sync: Sync, bytes = 0): Promise<readonly WriteResult[]> {
     return new Promise((resolve, reject) => {
-      if (this.#queue.length >= waitingUnits || this.#bytes + bytes > waitingBytes) {
-        return reject(
-          fault('journal.full', { retryAfter: 1_000, detail: { waiting: this.#queue.length, bytes: this.#bytes } }),
-        )
-      }
+      // What is larger than the limit by itself is in the memory of whoever made it anyway: it is taken when there is room at all.
+      if (bytes > 0 && this.full) return reject(this.#fullFault())
       this.#queue.push({ unit, sync, bytes, resolve, reject })
       this.#bytes += bytes
       this.#schedule()
     })
+  }
+
+  /** Whether there is no room for one more message, however large. */
+  get full(): boolean {
+    return this.#queue.length >= waitingUnits || this.#bytes > waitingBytes - largestMessage
+  }
+
+  /** Throws `journal.full`: asked before a message is made, so that what will be refused takes no room. */
+  assertRoom(): void {
+    if (this.full) throw this.#fullFault()
+  }
+
+  #fullFault(): Fault {
+    return fault('journal.full', { retryAfter: 1_000, detail: { waiting: this.#queue.length, bytes: this.#bytes } })
   }
 
   /** A commit failed with `e`, here or in a transaction: has everything looked up again that it may have changed. */

@@ -3,6 +3,7 @@ import type { Clock } from '#kernel/clock.ts'
 import { fault } from '#kernel/fault.ts'
 import { hash53 } from '#kernel/hash.ts'
 import type { GroupCommit } from './commit.ts'
+import { ReadAhead } from './read-ahead.ts'
 
 /** Largest body kept inline. */
 export const inlineLimit = 1024 * 1024
@@ -31,6 +32,7 @@ export class Log {
   readonly #heads = new Map<number, number>()
   readonly #listeners = new Map<number, Set<() => void>>()
   #turn = 0
+  readonly ahead = new ReadAhead()
 
   constructor(store: Store, commit: GroupCommit, clock: Clock) {
     this.#store = store

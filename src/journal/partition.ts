@@ -10,9 +10,8 @@ import { KeyQueues } from './window.ts'
 import type { Lease } from './workers.ts'
 import type { Run } from './run.ts'
 
-/** Messages and bytes read ahead of the oldest unfinished one. */
+/** Messages read ahead of the oldest unfinished one. */
 const readAhead = 1_024
-const readAheadBytes = 8 * 1024 * 1024
 /** Milliseconds until a commit is tried again that the store has refused. */
 const tryAgain = 1_000
 /** Messages read at once; between two reads the event loop gets its turn. */
@@ -207,15 +206,11 @@ export class Partition {
 
   async #read(): Promise<void> {
     const of = this.#of
-    while (
-      !this.#stopped &&
-      !this.#leaving &&
-      this.#flowing() &&
-      this.#ready.length - this.#readyAt < page &&
-      this.#bytes < readAheadBytes
-    ) {
+    while (!this.#stopped && !this.#leaving && this.#flowing() && this.#ready.length - this.#readyAt < page) {
       if (this.#next >= of.log.head(this.#slot) || this.#next >= this.#cursor.end) break
-      const rows = await of.log.read(this.#slot, this.#next, page, readAheadBytes)
+      const room = of.log.ahead.room(this.#bytes)
+      if (room === 0) break
+      const rows = await of.log.read(this.#slot, this.#next, page, room)
       if (this.#stopped) break
       if (rows.length === 0) this.#skip(of.log.head(this.#slot))
       for (const m of rows) {
@@ -242,6 +237,7 @@ export class Partition {
 
   #take(m: Stored): void {
     this.#bytes += m.body.length
+    this.#of.log.ahead.take(m.body.length)
     if (this.#recovery.suspects(m.offset)) this.#suspect(m)
     // Of a batch it is decided when it starts: until then an earlier message of the key may be waiting in `ready`.
     else if (this.#of.batch > 0) this.#ready.push(m)
@@ -333,7 +329,9 @@ export class Partition {
   }
 
   #release(m: Stored): void {
+    if (this.#stopped) return
     this.#bytes -= m.body.length
+    this.#of.log.ahead.give(m.body.length)
   }
 
   /** Whether some key is taken for parked. */
@@ -445,6 +443,8 @@ export class Partition {
   /** Takes no more; what is running may end. */
   stop(): void {
     this.#stopped = true
+    this.#of.log.ahead.give(this.#bytes)
+    this.#bytes = 0
     this.#unlisten()
     this.#ready = []
     this.#readyAt = 0
