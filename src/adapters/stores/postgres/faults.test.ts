@@ -171,9 +171,7 @@ test('others hear which heads have moved, and of everything else that they shoul
     if (!heads) looks++
     for (const h of heads ?? []) if (h.slot === slot + 1) highest = Math.max(highest, h.next)
   })
-  let sent = 0
-  for (; highest === 0; sent++) await append(store, entry(slot + 1, `m${sent}`))
-  while (highest < sent) await until('true')
+  for (let sent = 0; highest === 0; sent++) await append(store, entry(slot + 1, `m${sent}`))
   looks = 0
   await commit(store, { write: 'audit', time: 0, verb: 'pause', subject: 's', detail: '{}' })
   while (looks === 0) await until('true')
