@@ -1,12 +1,22 @@
-import { Fault, sql, subscription, topic, type BatchContext, type Context, type Duration } from 'fairlead'
+import type { Context } from '#kernel/context.ts'
+import type { Duration } from '#kernel/duration.ts'
+import { Fault } from '#kernel/fault.ts'
+import { sql } from '#kernel/sql.ts'
+import { topic } from '#patterns/topics/define.ts'
+import { subscription, type BatchContext } from '#patterns/topics/subscription.ts'
+import type { Chance } from './decisions.ts'
 import type { Ledger, Run } from './ledger.ts'
-import type { Chance, Process } from './machine.ts'
+import type { Process } from './machine.ts'
 import type { Swarm } from './swarm.ts'
 
 export type Data = { readonly u: string; readonly k: string | null; readonly edited?: boolean }
 
 /** Milliseconds that a run may take in these worlds. */
 export const timeout = 2_000
+/** Milliseconds before the first retry, at least. */
+export const backoff = 200
+/** Known to the engine as a secret, and thrown about by handlers: must be masked wherever it would be seen. */
+export const canary = 'canary-5f2c81d0'
 
 type Outcome = 'ok' | 'throw' | 'throw-now' | 'rejected' | 'held' | 'hang' | 'late'
 type Effect = 'none' | 'publish' | 'row' | 'row-publish' | 'row-delay'
@@ -38,33 +48,34 @@ export class Handlers {
   plan(sub: string, u: string, edited = false): Plan {
     const name = `${sub} ${u} ${edited}`
     let plan = this.#plans.get(name)
-    if (!plan) this.#plans.set(name, (plan = this.#draw(sub, edited)))
+    if (!plan) this.#plans.set(name, (plan = this.#draw(`${sub}/${u}${edited ? '/edited' : ''}`, sub, edited)))
     return plan
   }
 
-  #draw(sub: string, edited: boolean): Plan {
+  #draw(label: string, sub: string, edited: boolean): Plan {
     const c = this.#chance
     const s = this.#swarm
-    const failures = c.likely(s.failing) ? c.whole(1, 4) : 0
+    const failures = c.likely(`${label} fails`, s.failing) ? c.whole(`${label} failures`, 1, 4) : 0
     const effects: Readonly<Record<string, readonly Effect[]>> = {
       main: ['none', 'none', 'none', 'publish', 'row', 'row-publish', 'row-delay'],
       batch: ['none', 'publish', 'row'],
     }
     return {
-      effect: c.one(effects[sub] ?? ['none']),
+      effect: c.one(`${label} effect`, effects[sub] ?? ['none']),
       outcomes: Array.from({ length: failures }, () =>
-        c.weighted({ throw: 4, 'throw-now': 2, rejected: 1, held: 2, hang: 1, late: 1 }),
+        c.weighted(`${label} outcome`, { throw: 4, 'throw-now': 2, rejected: 1, held: 2, hang: 1, late: 1 }),
       ),
-      permanent: !edited && c.likely(s.permanent),
-      ms: Array.from({ length: 3 }, () => c.one([0, 0, 1, 20, 300])),
+      permanent: c.likely(`${label} permanent`, edited ? 0 : s.permanent),
+      ms: Array.from({ length: 3 }, () => c.one(`${label} ms`, [0, 0, 0, 1, 20, 300, 1_200])),
       runs: 0,
     }
   }
 
   #next(plan: Plan): Outcome {
-    const drawn = plan.outcomes[plan.runs++]
-    if (plan.permanent) return 'rejected'
-    return this.calm ? 'ok' : (drawn ?? 'ok')
+    const drawn = plan.outcomes[plan.runs++] ?? 'ok'
+    const outcome = plan.permanent ? 'rejected' : this.calm ? 'ok' : drawn
+    if (outcome !== 'ok') this.#ledger.coverage.fault('handler failed')
+    return outcome
   }
 
   definitions(process: Process): unknown[] {
@@ -80,7 +91,7 @@ export class Handlers {
     const common = {
       concurrency: s.concurrency,
       timeout: `${timeout}ms` as Duration,
-      retry: { attempts: s.attempts, first: '200ms' as Duration, max: '2s' as Duration },
+      retry: { attempts: s.attempts, first: `${backoff}ms` as Duration, max: '2s' as Duration },
       parkedLimit: s.parkedLimit,
     }
     const one = (sub: string) => (data: Data, ctx: Context) => this.#one(process, out, sub, data, ctx)
@@ -123,13 +134,13 @@ export class Handlers {
 
   /** Not async: it may return and throw in the same turn, as a user's handler may. */
   #one(process: Process, out: unknown, sub: string, data: Data, ctx: Context): unknown {
-    this.#assertBounds(process, sub, [data])
+    this.#checkBounds(process, sub, [data], ctx.attempt)
     const run = this.#begin(process, sub, data, ctx.attempt)
     const plan = this.plan(sub, data.u, data.edited)
     const outcome = this.#next(plan)
     if (outcome === 'throw-now') {
       this.#ledger.ended(run, false, outcome)
-      throw new Error(outcome)
+      throw new Error(`${outcome} ${canary}`)
     }
     if (outcome === 'ok' && plan.effect === 'none' && plan.ms[0] === 0) {
       this.#ledger.ended(run, true, 'ok, in the same turn')
@@ -156,7 +167,7 @@ export class Handlers {
       const fault = faultOf(outcome)
       if (fault) throw fault
     } catch (e) {
-      this.#ledger.ended(run, false, (e as { code?: string }).code ?? (e as Error).message)
+      this.#ledger.ended(run, false, howOf(e))
       throw e
     }
     this.#ledger.ended(run, true, 'ok')
@@ -193,7 +204,7 @@ export class Handlers {
   }
 
   async #many(process: Process, out: unknown, batch: readonly Data[], ctx: BatchContext): Promise<unknown> {
-    this.#assertBounds(process, 'batch', batch)
+    this.#checkBounds(process, 'batch', batch, ctx.attempt)
     const together = {}
     const runs = batch.map((d) => this.#begin(process, 'batch', d, ctx.attempt, together))
     const failedKeys = new Set<string>()
@@ -206,7 +217,7 @@ export class Handlers {
         slowest = Math.max(slowest, plan.ms[0]!)
         const outcome = data.k !== null && failedKeys.has(data.k) ? 'throw' : this.#next(plan)
         if (outcome === 'hang' || outcome === 'late') await process.sleep(timeout + 500)
-        if (outcome === 'throw-now') throw new Error(outcome)
+        if (outcome === 'throw-now') throw new Error(`${outcome} ${canary}`)
         const fault = faultOf(outcome)
         if (fault && data.k !== null) failedKeys.add(data.k)
         results.push(fault)
@@ -216,7 +227,7 @@ export class Handlers {
       }
       await pause(process, slowest)
     } catch (e) {
-      for (const r of runs) this.#ledger.ended(r, false, (e as { code?: string }).code ?? (e as Error).message)
+      for (const r of runs) this.#ledger.ended(r, false, howOf(e))
       throw e
     }
     const failed = results.some(Boolean)
@@ -227,8 +238,16 @@ export class Handlers {
     return failed ? results : undefined
   }
 
-  /** L4 and L8, as they are seen from inside: no second run of a key, no more runs at once than allowed. */
-  #assertBounds(process: Process, sub: string, batch: readonly Data[]): void {
+  /** What is seen from inside: no second run of a key, no more runs at once, no larger batch, no more attempts than allowed. */
+  #checkBounds(process: Process, sub: string, batch: readonly Data[], attempt: number): void {
+    const { coverage } = this.#ledger
+    const { attempts, concurrency } = this.#swarm
+    const names = (): string => batch.map((d) => d.u).join()
+    // Of a batch an attempt too many is known: what failed behind another one of its key is run once more.
+    const planned = sub === 'batch' ? attempts + 1 : attempts
+    coverage.check('I10', attempt >= 1 && attempt <= planned, () => `attempt ${attempt} of ${sub} at ${names()}`)
+    const most = sub === 'batch' ? this.#swarm.batch : 1
+    coverage.check('I15', batch.length <= most, () => `${sub} is given ${batch.length} messages, ${most} at most`)
     const now = process.clock.mono()
     if (now < process.wokenBy) return
     const active = this.#ledger.runs.filter(
@@ -240,14 +259,16 @@ export class Handlers {
         r.began >= process.wokenBy,
     )
     const keys = new Set(batch.map((d) => d.k).filter((k) => k !== null))
-    for (const r of active)
-      // Of one that a person has discarded or edited meanwhile, the run is in vain.
-      if (r.key !== null && keys.has(r.key) && !this.#ledger.decided(r))
-        this.#ledger.broken.push(`L4: ${sub} runs ${batch.map((d) => d.u).join()} while ${r.u} of its key runs`)
-    const atOnce = new Set(active.map((r) => r.batch)).size
-    if (atOnce >= this.#swarm.concurrency)
-      this.#ledger.broken.push(`L8: ${sub} has ${atOnce + 1} runs at once, allowed are ${this.#swarm.concurrency}`)
+    // Of one that a person has discarded or edited meanwhile, the run is in vain.
+    const twin = active.find((r) => r.key !== null && keys.has(r.key) && !this.#ledger.decided(r))
+    coverage.check('I4', twin === undefined, () => `${sub} runs ${names()} while ${twin?.u} of its key runs`)
+    const atOnce = new Set(active.map((r) => r.batch)).size + 1
+    coverage.check('I15', atOnce <= concurrency, () => `${sub} has ${atOnce} runs at once, ${concurrency} at most`)
   }
+}
+
+function howOf(e: unknown): string {
+  return (e as { code?: string }).code ?? (e as Error).message
 }
 
 async function pause(process: Process, ms: number | undefined): Promise<void> {

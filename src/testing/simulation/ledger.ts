@@ -1,3 +1,4 @@
+import type { Coverage } from './coverage.ts'
 import type { Process } from './machine.ts'
 
 /** What a client handed in, and what it was told. A repeat hands in the same fact under the same id. */
@@ -29,6 +30,8 @@ export type Run = {
   ended: number | undefined
   endOrder: number
   ok: boolean
+  /** How it ended, for people and for what follows from it. */
+  how: string
 }
 
 /** Everything that the outside saw: clients, handlers, operators. The auditor is given nothing else. */
@@ -38,23 +41,50 @@ export class Ledger {
   /** `sub u` of messages that an operator discarded, or may have: nobody answered. */
   readonly discarded = new Set<string>()
   readonly edited = new Set<string>()
-  readonly broken: string[] = []
+  /** Of those, what an operator was told is edited. */
+  readonly corrected = new Set<string>()
+  readonly coverage: Coverage
   readonly timeline: string[] = []
+  /** Subscriptions that an operator was told are paused, since when. */
+  readonly #paused = new Map<string, number>()
+  /** How often an operator has asked for a pause. */
+  pauses = 0
+  readonly #resuming = new Map<string, number>()
+  /** Milliseconds until every process has heard of a pause. */
+  readonly #hearing: number
   #order = 0
   readonly #now: () => number
 
   /** Hours pass: an id may be forgotten before it is repeated. */
   readonly #forgetful: boolean
 
-  constructor(now: () => number, forgetful: boolean) {
+  constructor(now: () => number, coverage: Coverage, of: { readonly forgetful: boolean; readonly hearing: number }) {
     this.#now = now
-    this.#forgetful = forgetful
+    this.coverage = coverage
+    this.#forgetful = of.forgetful
+    this.#hearing = of.hearing
+  }
+
+  /** An operator was told that the subscription is paused: unless somebody was just having it resumed, it is. */
+  paused(sub: string): void {
+    if ((this.#resuming.get(sub) ?? 0) === 0) this.#paused.set(sub, this.#now())
+  }
+
+  /** An operator asks for it to go on: from now on it may. Returns what to call when that was answered. */
+  resuming(sub: string): () => void {
+    this.#paused.delete(sub)
+    this.#resuming.set(sub, (this.#resuming.get(sub) ?? 0) + 1)
+    return () => void this.#resuming.set(sub, this.#resuming.get(sub)! - 1)
   }
 
   /** Whether a person has decided about the message, or may have. */
   decided(of: { readonly sub: string; readonly u: string }): boolean {
     const name = `${of.sub} ${of.u}`
     return this.discarded.has(name) || this.edited.has(name)
+  }
+
+  running(sub: string, u: string): boolean {
+    return this.runs.some((r) => r.ended === undefined && r.sub === sub && r.u === u)
   }
 
   note(text: string): void {
@@ -75,8 +105,10 @@ export class Ledger {
     if (position === undefined) return
     // What a batch publishes is recognised only when the same batch runs again.
     const loose = this.#forgetful || fact.u.endsWith('>batch')
-    if (fact.position !== undefined && fact.position !== position && !loose)
-      this.broken.push(`L6: ${fact.u} was told to stand at ${fact.position} and at ${position}`)
+    if (fact.position !== undefined && !loose) {
+      const first = fact.position
+      this.coverage.check('I11', first === position, () => `${fact.u} was told to stand at ${first} and at ${position}`)
+    }
     fact.position = position
   }
 
@@ -85,9 +117,24 @@ export class Ledger {
     this.note(`refused ${fact.u}: ${String((why as { code?: unknown } | null)?.code ?? why)}`)
   }
 
-  began(of: Omit<Run, 'began' | 'order' | 'ended' | 'endOrder' | 'ok'>): Run {
-    const run: Run = { ...of, began: this.#now(), order: this.#order++, ended: undefined, endOrder: 0, ok: false }
+  began(of: Omit<Run, 'began' | 'order' | 'ended' | 'endOrder' | 'ok' | 'how'>): Run {
+    const run: Run = {
+      ...of,
+      began: this.#now(),
+      order: this.#order++,
+      ended: undefined,
+      endOrder: 0,
+      ok: false,
+      how: '',
+    }
     this.runs.push(run)
+    const since = this.#paused.get(of.sub)
+    if (since !== undefined && of.process.wokenBy <= this.#now())
+      this.coverage.check(
+        'I16',
+        run.began <= since + this.#hearing,
+        () => `${of.process.name} runs ${of.u} for ${of.sub}, which is paused since ${since}`,
+      )
     this.note(`${of.process.name} ${of.sub} begins ${of.u} #${of.attempt}${of.edited ? ' edited' : ''}`)
     return run
   }
@@ -96,6 +143,7 @@ export class Ledger {
     run.ended = this.#now()
     run.endOrder = this.#order++
     run.ok = ok
+    run.how = how
     this.note(`${run.process.name} ${run.sub} ends ${run.u}: ${how}`)
   }
 }

@@ -1,5 +1,4 @@
 import type { Cancel, Clock } from '#kernel/clock.ts'
-import type { Random } from '#kernel/random.ts'
 import type { Scheduler } from './scheduler.ts'
 
 /** A process of the world: live, frozen (its completions are held back), or dead (they never come). */
@@ -125,36 +124,5 @@ export class WriterLock {
     for (const w of this.#waiting) if (w.process === process) w.cancel()
     this.#waiting = this.#waiting.filter((w) => w.process !== process)
     this.give(process)
-  }
-}
-
-/** Numbers of the seed, by name of what they are drawn for. */
-export class Chance {
-  readonly #random: Random
-
-  constructor(random: Random) {
-    this.#random = random
-  }
-
-  /** True in `share` of the cases. */
-  likely(share: number): boolean {
-    return this.#random.float() < share
-  }
-
-  /** A whole number from `low` to `high`. */
-  whole(low: number, high: number): number {
-    return low + Math.floor(this.#random.float() * (high - low + 1))
-  }
-
-  one<T>(list: readonly T[]): T {
-    return list[Math.floor(this.#random.float() * list.length)]!
-  }
-
-  /** One of the names, as often as their weights say. */
-  weighted<K extends string>(weights: Readonly<Record<K, number>>): K {
-    const names = Object.keys(weights) as K[]
-    let left = this.#random.float() * names.reduce((sum, n) => sum + weights[n], 0)
-    for (const n of names) if ((left -= weights[n]) < 0) return n
-    return names.at(-1)!
   }
 }

@@ -1,27 +1,26 @@
 import type { Cancel } from '#kernel/clock.ts'
-import type { Random } from '#kernel/random.ts'
+import type { Chance } from './decisions.ts'
+import { turn } from './guards.ts'
 
 type Timer = { readonly at: number; readonly tie: number; readonly fn: () => void }
 
 /**
  * Time of a simulated world. Owns what happens next: everything that is ready runs, then time moves to the earliest timer.
- * Timers of the same millisecond fire in an order drawn from the seed, because nothing may depend on it.
+ * Timers of the same millisecond fire in an order that is drawn, because nothing may depend on it.
  */
 export class Scheduler {
   /** Milliseconds since the world began; never goes back. */
   now = 0
-  /** Real I/O under way (opening and closing files): time waits for it, so that a seed stays one run. */
-  outstanding = 0
-  readonly #chance: Random
+  readonly #chance: Chance
   readonly #timers: Timer[] = []
   #soon: (() => void)[] = []
 
-  constructor(chance: Random) {
+  constructor(chance: Chance) {
     this.#chance = chance
   }
 
   after(ms: number, fn: () => void): Cancel {
-    const timer: Timer = { at: this.now + Math.max(0, ms), tie: this.#chance.float(), fn }
+    const timer: Timer = { at: this.now + Math.max(0, ms), tie: this.#chance.whole('tie', 0, 9), fn }
     let low = 0
     let high = this.#timers.length
     while (low < high) {
@@ -38,7 +37,7 @@ export class Scheduler {
   }
 
   /** As setImmediate: after everything that is ready now. */
-  soon(fn: () => void): void {
+  readonly soon = (fn: () => void): void => {
     this.#soon.push(fn)
   }
 
@@ -46,8 +45,6 @@ export class Scheduler {
   async settle(): Promise<void> {
     for (;;) {
       await turn()
-      // Which turn real I/O ends in is not ours to say, so nothing else happens until it has.
-      while (this.outstanding > 0) await turn()
       if (this.#soon.length === 0) return
       const batch = this.#soon
       this.#soon = []
@@ -66,18 +63,4 @@ export class Scheduler {
     }
     this.now = until
   }
-
-  /** Counts as real I/O until it ends. */
-  async real<T>(work: Promise<T>): Promise<T> {
-    this.outstanding++
-    try {
-      return await work
-    } finally {
-      this.outstanding--
-    }
-  }
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

@@ -1,56 +1,62 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { simulate, type Result } from './simulation.ts'
+import { explore } from './explore.ts'
+import { simulate } from './simulation.ts'
+import { stored } from './stored.ts'
 
-/**
- * The laws of the journal over simulated worlds: one seed is one run of engines, clients, handlers and operators with
- * everything that may happen to them. Longer: `FAIRLEAD_SEEDS=5000 node --test test/laws/laws.test.ts`. One again, with
- * its whole timeline: `FAIRLEAD_SEED=<seed> node --test test/laws/laws.test.ts`.
- */
-const only = process.env['FAIRLEAD_SEED']
-const first = Number(only ?? process.env['FAIRLEAD_FROM'] ?? 1)
-const seeds = only === undefined ? Number(process.env['FAIRLEAD_SEEDS'] ?? 80) : 1
-/** Worlds in one test. */
+/** Worlds played by `npm test`; `npm run simulate` plays as many as you like. */
+const worlds = 80
+/** In one test. */
 const together = 20
 
-for (let from = first; from < first + seeds; from += together) {
-  const to = Math.min(from + together, first + seeds) - 1
-  test(`what was accepted is kept, handled in order and once, in the worlds ${from} to ${to}`, async (t) => {
-    const began = performance.now()
-    const sum = { accepted: 0, runs: 0, parked: 0, hours: 0 }
-    for (let seed = from; seed <= to; seed++) {
-      const result = await simulate(seed)
-      assert.equal(result.broken.length, 0, told(seed, result))
-      sum.accepted += result.seen.accepted
-      sum.runs += result.seen.runs
-      sum.parked += result.seen.parked
-      sum.hours += result.seen.time / 3_600_000
-    }
-    assert.ok(only !== undefined || (sum.accepted > 0 && sum.runs > sum.accepted), 'nothing was played')
-    if (process.env['FAIRLEAD_SEEDS'] !== undefined) {
-      const ms = Math.round((performance.now() - began) / (to - from + 1))
-      t.diagnostic(
-        `${sum.accepted} accepted, ${sum.runs} runs, ${sum.parked} parked, ${Math.round(sum.hours)} hours; ${ms} ms a world`,
-      )
-    }
+for (let from = 1; from <= worlds; from += together) {
+  test(`what was accepted is kept, handled in order and once, in the worlds ${from} to ${from + together - 1}`, async () => {
+    const { failure, accepted, runs } = await explore({ from, seeds: together, seedsOnly: true, more: () => true })
+    assert.equal(failure, undefined, `npm run simulate -- --seed ${failure?.world}\n${failure?.broken.join('\n')}`)
+    assert.ok(accepted > together && runs > accepted, 'nothing was played')
   })
 }
 
-test('a seed is one run: played twice it is the same to the last line', async () => {
-  for (const seed of [first, first + 7, first + 21]) {
-    const [a, b] = [await simulate(seed), await simulate(seed)]
-    assert.deepEqual(a.timeline, b.timeline)
-    assert.deepEqual(a.broken, b.broken)
+for (const { name, why, decisions } of stored) {
+  test(`a world that once failed holds: ${name}, ${why}`, async () => {
+    const { broken, seen } = await simulate(decisions)
+    assert.deepEqual(broken, [])
+    assert.ok(seen.runs > 0, 'nothing was played')
+  })
+}
+
+test('a seed is one run: played twice it is the same to the last line, and so is its list of decisions', async () => {
+  for (const seed of [2, 7, 21]) {
+    const first = await simulate(seed)
+    const again = await simulate(seed)
+    const replayed = await simulate(first.decisions)
+    assert.deepEqual(again.timeline, first.timeline)
+    assert.deepEqual(replayed.timeline, first.timeline)
+    assert.deepEqual([again.hash, replayed.hash], [first.hash, first.hash])
   }
 })
 
-function told(seed: number, { broken, timeline, swarm }: Result): string {
-  const shown = only === undefined ? timeline.slice(-40) : timeline
-  return [
-    `world ${seed} breaks a law:`,
-    ...broken.slice(0, 20),
-    'Again: FAIRLEAD_SEED=' + seed + ' node --test test/laws/laws.test.ts',
-    JSON.stringify(swarm),
-    ...shown,
-  ].join('\n')
-}
+test('without any decision nothing happens: one process, no fault', async () => {
+  const { broken, seen, coverage } = await simulate({})
+  assert.deepEqual(broken, [])
+  assert.equal(seen.accepted, 0)
+  assert.deepEqual([...coverage.faults], [])
+})
+
+test('a power cut in the middle of a sync loses the tail of the log, and nothing that was answered', async () => {
+  const decisions = {
+    'swarm storm': [1],
+    'swarm sync': [1],
+    'swarm syncing': [2],
+    'swarm power': [1],
+    'step/0 what': [1],
+    'step/1 wait': [5],
+    'step/1 what': [1],
+    'step/2 what': [13],
+    'p100 sync': Array.from({ length: 40 }, () => 150),
+  }
+  const { broken, coverage, timeline } = await simulate(decisions)
+  assert.deepEqual(broken, [])
+  assert.equal(coverage.faults.get('power cut'), 1, timeline.join('\n'))
+  assert.equal(coverage.faults.get('lost tail'), 1)
+})

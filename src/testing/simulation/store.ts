@@ -1,28 +1,13 @@
 import type { Outcome, Read, ReadResult, Store, StoreCan, StoreTransaction, Sync, Unit } from '#adapters/stores/port.ts'
-import { fault } from '#kernel/fault.ts'
+import { fault, isFault } from '#kernel/fault.ts'
+import type { Coverage, Operation } from './coverage.ts'
+import type { Chance } from './decisions.ts'
 import type { Disk } from './disk.ts'
-import type { Chance, Process } from './machine.ts'
-import type { Scheduler } from './scheduler.ts'
+import type { Process } from './machine.ts'
+import type { Weather } from './swarm.ts'
 import type { Witness } from './witness.ts'
 
-/** What goes wrong at the store at the moment: shares of the calls, and how long they take at most. */
-export type Weather = {
-  /** Refused as a whole, nothing applied. */
-  full: number
-  busy: number
-  /** Applied, and reported as failed. */
-  unknown: number
-  /** As `unknown`, and from then on everything is refused until the store is opened again. */
-  broken: number
-  /** A read fails. */
-  read: number
-  /** Milliseconds that a call takes at most, half of it before it is applied. */
-  slow: number
-}
-
-export const fair: Readonly<Weather> = { full: 0, busy: 0, unknown: 0, broken: 0, read: 0, slow: 0 }
-
-type Fate = 'applied' | 'unknown' | 'broken' | 'full' | 'busy'
+type Fate = 'applied' | 'unknown' | 'full' | 'busy'
 
 /**
  * The real SQLite store behind the world's weather, of one process. Every answer goes through the process: a dead one
@@ -32,116 +17,95 @@ export class UnreliableStore implements Store {
   readonly can: StoreCan
   readonly #inner: Store
   readonly #process: Process
-  readonly #world: Scheduler
   readonly #disk: Disk
   readonly #weather: Weather
   readonly #chance: Chance
   readonly #witness: Witness
+  readonly #coverage: Coverage
+  /** Asked for and not yet answered: what a fault of the process meets. */
+  readonly #under = new Set<readonly Operation[]>()
   #open: StoreTransaction | undefined
   #closed: Promise<void> | undefined
+  #innerClosed: Promise<void> | undefined
   broken = false
 
   constructor(
     inner: Store,
     of: {
       process: Process
-      world: Scheduler
       disk: Disk
       weather: Weather
       chance: Chance
       witness: Witness
+      coverage: Coverage
     },
   ) {
     this.#inner = inner
     this.can = inner.can
     this.#process = of.process
-    this.#world = of.world
     this.#disk = of.disk
     this.#weather = of.weather
     this.#chance = of.chance
     this.#witness = of.witness
+    this.#coverage = of.coverage
+  }
+
+  /** Operations under way. */
+  get underWay(): readonly Operation[] {
+    return [...this.#under].flat()
   }
 
   commit(units: readonly Unit[], sync: Sync): Promise<readonly Outcome[]> {
-    return new Promise((resolve, reject) => {
+    const operations = operationsOf(units)
+    return this.#tracked(operations, (resolve, reject) => {
       if (this.#refuses(reject)) return
-      const fate = this.#fate()
-      this.#disk.lock.take(
-        this.#process,
-        () =>
-          this.#later(() => {
-            if (fate === 'full' || fate === 'busy') return this.#end(() => reject(fault(`store.${fate}`)))
-            this.#inner.commit(units, 'relaxed').then(
-              (outcomes) => {
-                this.#applied(units, outcomes, sync === 'durable')
-                this.#end(() => (fate === 'applied' ? resolve(outcomes) : reject(this.#break(fate))))
-              },
-              (e: unknown) => this.#end(() => reject(e)),
-            )
-          }),
-        () => this.#answer(() => reject(fault('store.busy'))),
-      )
+      const fate = this.#fate(operations)
+      this.#take(reject, () => {
+        if (fate === 'full' || fate === 'busy') return this.#end(() => reject(fault(`store.${fate}`)))
+        // Nobody else has the writer, so it is applied when this returns; what is still to come is the sync.
+        const answer = this.#inner.commit(units, sync)
+        this.#applied(units, sync, answer, operations, fate, resolve, reject)
+        this.#disk.lock.give(this.#process)
+      })
     })
   }
 
   read<R extends Read>(query: R): Promise<ReadResult<R>> {
-    return new Promise((resolve, reject) => {
+    return this.#tracked([query.read], (resolve, reject) => {
       if (this.#refuses(reject)) return
-      if (this.#chance.likely(this.#weather.read)) return this.#answer(() => reject(fault('store.busy')))
+      if (this.#chance.likely(this.#label('read'), this.#weather.read)) {
+        this.#coverage.fault('read refused', [query.read])
+        return this.#later(() => reject(fault('store.busy')))
+      }
       this.#later(() => {
         if (this.#refuses(reject)) return
-        this.#read(query).then(
-          (result) => this.#answer(() => resolve(result)),
-          (e: unknown) => this.#answer(() => reject(e)),
+        const mark = query.read === 'bounds' ? this.#disk.mark() : undefined
+        this.#inner.read(query).then(
+          (result) => {
+            if (mark && this.#process.state === 'live') this.#witness.promised(this.#disk.holds(mark), 'bounds')
+            this.#later(() => resolve(result))
+          },
+          (e: unknown) => this.#later(() => reject(this.#noticed(e, [query.read]))),
         )
       })
     })
   }
 
-  /** `heads` and `bounds` sync the file, which is I/O of another thread: their answers are made of `newest` instead. */
-  async #read<R extends Read>(query: R): Promise<ReadResult<R>> {
-    if (query.read !== 'bounds' && query.read !== 'heads') return this.#inner.read(query)
-    const out = []
-    for (const slot of query.read === 'heads' ? await this.#slots() : query.slots) {
-      const [newest] = await this.#inner.read({ read: 'newest', slot, below: Number.MAX_SAFE_INTEGER, limit: 1 })
-      const [oldest] = await this.#inner.read({
-        read: 'log',
-        slot,
-        from: 0,
-        below: Number.MAX_SAFE_INTEGER,
-        limit: 1,
-        bytes: 1,
-      })
-      out.push({ slot, first: oldest?.offset ?? 0, next: newest ? newest.offset + 1 : 0 })
-    }
-    this.#disk.synced()
-    return out as unknown as ReadResult<R>
-  }
-
-  async #slots(): Promise<number[]> {
-    const topics = await this.#inner.read({ read: 'topics' })
-    return topics.flatMap((t) => Array.from({ length: t.partitions }, (_, p) => t.slot + p))
-  }
-
   begin(limit: number): Promise<StoreTransaction> {
-    return new Promise((resolve, reject) => {
+    const operations: readonly Operation[] = ['transaction']
+    return this.#tracked(operations, (resolve, reject) => {
       if (this.#refuses(reject)) return
-      const fate = this.#fate()
-      this.#disk.lock.take(
-        this.#process,
-        () =>
-          this.#later(() => {
-            if (fate === 'full' || fate === 'busy') return this.#end(() => reject(fault(`store.${fate}`)))
-            this.#inner.begin(1e9).then(
-              (inner) => {
-                const transaction = this.#transaction(inner, limit)
-                this.#answer(() => resolve(transaction))
-              },
-              (e: unknown) => this.#end(() => reject(e)),
-            )
-          }),
-        () => this.#answer(() => reject(fault('store.busy'))),
-      )
+      const fate = this.#fate(operations)
+      this.#take(reject, () => {
+        if (fate === 'full' || fate === 'busy') return this.#end(() => reject(fault(`store.${fate}`)))
+        this.#inner.begin(1e9).then(
+          (inner) => {
+            const transaction = this.#transaction(inner, limit)
+            this.#later(() => resolve(transaction))
+          },
+          (e: unknown) => this.#end(() => reject(this.#noticed(e, operations))),
+        )
+      })
     })
   }
 
@@ -165,18 +129,19 @@ export class UnreliableStore implements Store {
       },
       commit: async (units) => {
         assertOpen()
-        const fate = this.#fate()
+        const operations: readonly Operation[] = ['transaction', ...operationsOf(units)]
+        const fate = this.#fate(operations)
         if (fate === 'full' || fate === 'busy') {
           await undo()
           throw fault(`store.${fate}`)
         }
         this.#open = undefined
         cancel()
-        const outcomes = await this.#world.real(inner.commit(units))
-        if (outcomes.every((o) => o.ok)) this.#applied(units, outcomes, true)
-        return new Promise((resolve, reject) =>
-          this.#end(() => (fate === 'applied' ? resolve(outcomes) : reject(this.#break(fate)))),
-        )
+        return this.#tracked(operations, (resolve, reject) => {
+          const answer = inner.commit(units)
+          this.#applied(units, 'durable', answer, operations, fate, resolve, reject)
+          this.#disk.lock.give(this.#process)
+        })
       },
       rollback: undo,
     }
@@ -194,7 +159,7 @@ export class UnreliableStore implements Store {
   /** Waits for its turn as any other; the transaction before it ends by itself in time. */
   async #close(): Promise<void> {
     while (this.#open !== undefined) await this.#process.sleep(100)
-    await this.#world.real(this.#inner[Symbol.asyncDispose]())
+    await this.#closeInner()
   }
 
   /** The process has died: the system closes its files, SQLite undoes what was not committed. */
@@ -203,8 +168,47 @@ export class UnreliableStore implements Store {
     this.#open = undefined
     await open?.rollback()
     this.#disk.forget(this.#process)
-    this.#closed = this.#world.real(this.#inner[Symbol.asyncDispose]())
+    // Not what it was waiting for itself when it was to close: it does not hear of that any more.
+    this.#closed = this.#closeInner()
     await this.#closed
+  }
+
+  /** After a failed sync it says so once more, and closes all the same. */
+  #closeInner(): Promise<void> {
+    const close = async (): Promise<void> => {
+      try {
+        await this.#inner[Symbol.asyncDispose]()
+      } catch (e) {
+        if (!isFault(e, 'store.broken')) throw e
+      } finally {
+        this.#disk.closed()
+      }
+    }
+    return (this.#innerClosed ??= close())
+  }
+
+  #label(what: string): string {
+    return `${this.#process.name} ${what}`
+  }
+
+  #tracked<T>(
+    operations: readonly Operation[],
+    work: (resolve: (value: T) => void, reject: (e: unknown) => void) => void,
+  ): Promise<T> {
+    const under = [...operations]
+    this.#under.add(under)
+    return new Promise<T>((resolve, reject) => {
+      work(
+        (value) => {
+          this.#under.delete(under)
+          resolve(value)
+        },
+        (e) => {
+          this.#under.delete(under)
+          reject(e)
+        },
+      )
+    })
   }
 
   #refuses(reject: (e: unknown) => void): boolean {
@@ -215,35 +219,71 @@ export class UnreliableStore implements Store {
     return true
   }
 
-  #fate(): Fate {
-    const { full, busy, unknown, broken } = this.#weather
-    const drawn = this.#chance.weighted({ full, busy, unknown, broken, applied: 1 - full - busy - unknown - broken })
-    return drawn
+  #fate(operations: readonly Operation[]): Fate {
+    const { full, busy, unknown } = this.#weather
+    const applied = Math.max(0, 1 - full - busy - unknown)
+    const fate = this.#chance.weighted(this.#label('fate'), { applied, unknown, full, busy })
+    if (fate === 'unknown') this.#coverage.fault('no answer', operations)
+    else if (fate !== 'applied') this.#coverage.fault(fate === 'full' ? 'disk full' : 'busy', operations)
+    return fate
   }
 
-  #break(fate: 'unknown' | 'broken'): Error {
-    if (fate === 'broken') this.broken = true
-    return fault('store.broken')
+  /** Waits for the writer; 5 s at most. */
+  #take(reject: (e: unknown) => void, go: () => void): void {
+    this.#disk.lock.take(
+      this.#process,
+      () => this.#later(go),
+      () => this.#later(() => reject(fault('store.busy'))),
+    )
   }
 
-  #applied(units: readonly Unit[], outcomes: readonly Outcome[], durable: boolean): void {
-    this.#witness.applied(units, outcomes, durable)
-    if (durable) this.#disk.synced()
+  #applied(
+    units: readonly Unit[],
+    sync: Sync,
+    answer: Promise<readonly Outcome[]>,
+    operations: readonly Operation[],
+    fate: Fate,
+    resolve: (outcomes: readonly Outcome[]) => void,
+    reject: (e: unknown) => void,
+  ): void {
+    const mark = this.#disk.mark()
+    const seen = this.#witness.applied(units)
     this.#disk.wrote(this.#process)
+    answer.then(
+      (outcomes) => {
+        seen(outcomes)
+        const changed = outcomes.some((o) => o.ok && o.results.length > 0)
+        if (this.#process.state === 'live' && changed) this.#witness.answered(units, sync, this.#disk.holds(mark))
+        this.#later(() => (fate === 'unknown' ? reject(fault('store.broken')) : resolve(outcomes)))
+      },
+      (e: unknown) => {
+        seen(undefined)
+        this.#later(() => reject(this.#noticed(e, operations)))
+      },
+    )
+  }
+
+  #noticed(e: unknown, operations: readonly Operation[]): unknown {
+    if (isFault(e, 'store.broken')) {
+      this.broken = true
+      this.#coverage.fault('failed sync', operations)
+    }
+    return e
   }
 
   /** Lets go of the writer, then answers. */
   #end(fn: () => void): void {
     this.#disk.lock.give(this.#process)
-    this.#answer(fn)
+    this.#later(fn)
   }
 
   #later(fn: () => void): void {
-    if (this.#weather.slow === 0) this.#process.reach(fn)
-    else this.#process.after(this.#chance.whole(0, this.#weather.slow) / 2, fn)
+    if (this.#weather.slow === 0) return this.#process.reach(fn)
+    this.#coverage.fault('slow store')
+    this.#process.after(this.#chance.whole(this.#label('slow'), 0, this.#weather.slow) / 2, fn)
   }
+}
 
-  #answer(fn: () => void): void {
-    this.#later(fn)
-  }
+function operationsOf(units: readonly Unit[]): readonly Operation[] {
+  return [...new Set(units.flatMap((u) => u.writes.map((w) => w.write)))]
 }
