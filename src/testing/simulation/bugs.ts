@@ -38,8 +38,8 @@ export const bugs: readonly PlantedBug[] = [
     'reads-what-is-not-on-disk',
     "another process's messages are read before they are on disk",
     'adapters/stores/sqlite/index.ts',
-    "if (query.read === 'bounds' && this.#sync) await this.#sync.durable()",
-    "if (query.read === 'bounds' && this.#sync) void this.#sync.durable().catch(() => {})",
+    "query.read === 'heads') && this.#sync) await this.#sync.durable()",
+    "query.read === 'heads') && this.#sync) void this.#sync.durable().catch(() => {})",
   ),
   one(
     'fence-let-down',
@@ -214,8 +214,8 @@ export const bugs: readonly PlantedBug[] = [
     'unread-is-old-too',
     'retention removes messages that a subscription has not finished',
     'journal/retention.ts',
-    'const below = unread.get(slot) ?? this.#log.head(slot)',
-    'const below = this.#log.head(slot)',
+    'unread.get(topic.slot + p) ?? this.#log.head(topic.slot + p)',
+    'this.#log.head(topic.slot + p)',
   ),
   // beside the Runtime
   one(

@@ -43,15 +43,17 @@ export type FaultKind =
 
 export type Operation = Write['write'] | 'transaction' | Read['read'] | 'handler'
 
+const operations = (names: string): readonly Operation[] => names.trim().split(/\s+/) as Operation[]
+
 /** What these worlds do to the store. Not here: calls (no connections), and what only people read. */
-const writes: readonly Operation[] = [
-  'append', 'advance', 'park', 'repark', 'unpark', 'postpone', 'put', 'drop', 'lease', 'worker', 'gone', 'delay', 'fire',
-  'audit', 'topic', 'subscription', 'trim', 'compact', 'transaction',
-] // prettier-ignore
-const reads: readonly Operation[] = [
-  'log', 'bounds', 'topics', 'subscriptions', 'cursors', 'parked', 'due', 'nextDue', 'parkedKeys', 'parkedFirst',
-  'parkedCounts', 'keys', 'leases', 'workers', 'nextDelayed',
-] // prettier-ignore
+const writes = operations(`
+  append advance park repark unpark postpone put drop lease worker
+  gone delay fire audit topic subscription trim compact transaction
+`)
+const reads = operations(`
+  log heads topics subscriptions cursors parked due nextDue parkedKeys parkedFirst
+  parkedCounts keys leases workers nextDelayed
+`)
 
 /** Every fault × operation pair that these worlds can play. */
 const possible: ReadonlySet<string> = new Set(

@@ -57,6 +57,7 @@ async function main(o: Options): Promise<number> {
   const watch = watchWorlds()
   process.once('SIGINT', () => (stopped = true))
   const until = o.minutes === undefined ? Number.POSITIVE_INFINITY : o.minutes * 60
+  if (!o.json) say(`playing worlds from seed ${o.from} on, stored ones first; Ctrl-C ends after the current one`)
   const totals = await explore({
     ...o,
     seedsOnly: bug !== undefined,
@@ -80,7 +81,7 @@ async function main(o: Options): Promise<number> {
   const end = seconds() + shrinkFor
   const shrunk = await shortest(failure, () => !stopped && seconds() < end)
   watch.end()
-  const file = join(tmpdir(), `fairlead-simulation-${failure.world}.json`)
+  const file = join(tmpdir(), `fairlead-simulation-${o.bug === undefined ? '' : `${o.bug}-`}${failure.world}.json`)
   writeFileSync(file, `${JSON.stringify(shrunk.decisions)}\n`)
   const result = await simulate(shrunk.decisions)
   const planting = o.bug === undefined ? '' : ` --bug ${o.bug}`

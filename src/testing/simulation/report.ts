@@ -31,7 +31,7 @@ export function summary(f: Figures): string {
   const faults = Object.entries(f.faults).map(([kind, n]) => `${kind} ${count(n)}`)
   const { covered, of, never } = f.pairs
   const lines = [
-    `${count(f.worlds)} worlds in ${f.seconds} s, ${f.worldsPerSecond} a second; ${f.twice} of them played twice`,
+    `${count(f.worlds)} ${f.worlds === 1 ? 'world' : 'worlds'} in ${f.seconds} s, ${f.worldsPerSecond} a second; ${f.twice} of them played twice`,
     `${f.simulatedHours} simulated hours, ${count(f.simulatedToReal)} : 1; ${count(f.accepted)} messages accepted, ${count(f.runs)} runs of handlers`,
     `faults: ${faults.length === 0 ? 'none' : faults.join(', ')}`,
     `fault × operation: ${covered} of ${of} pairs${never.length > 0 && never.length <= 12 ? `; never ${never.join(', ')}` : ''}`,

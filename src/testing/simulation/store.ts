@@ -79,10 +79,10 @@ export class UnreliableStore implements Store {
       }
       this.#later(() => {
         if (this.#refuses(reject)) return
-        const mark = query.read === 'bounds' ? this.#disk.mark() : undefined
+        const mark = query.read === 'bounds' || query.read === 'heads' ? this.#disk.mark() : undefined
         this.#inner.read(query).then(
           (result) => {
-            if (mark && this.#process.state === 'live') this.#witness.promised(this.#disk.holds(mark), 'bounds')
+            if (mark && this.#process.state === 'live') this.#witness.promised(this.#disk.holds(mark), query.read)
             this.#later(() => resolve(result))
           },
           (e: unknown) => this.#later(() => reject(this.#noticed(e, [query.read]))),
