@@ -1,11 +1,9 @@
 import type { TopicHandle } from '#kernel/handle.ts'
 import { sql } from '#kernel/sql.ts'
-import type { Chance } from './decisions.ts'
 import type { Data } from './handlers.ts'
-import type { Fact, Ledger } from './ledger.ts'
-import type { Scheduler } from './scheduler.ts'
-import type { Engine } from './simulation.ts'
-import { calmBut, type Swarm } from './swarm.ts'
+import type { Fact } from './ledger.ts'
+import type { Engine, World } from './fleet.ts'
+import { calmBut } from './swarm.ts'
 
 const orders: TopicHandle<Data> = { kind: 'topic', name: 'orders' }
 
@@ -13,24 +11,13 @@ const orders: TopicHandle<Data> = { kind: 'topic', name: 'orders' }
 export class Clients {
   /** When the last delayed message is due. */
   lastDue = 0
-  readonly #swarm: Swarm
-  readonly #chance: Chance
-  readonly #ledger: Ledger
-  readonly #world: Scheduler
+  readonly #world: World
   readonly #live: (label: string) => Engine | undefined
 
-  constructor(of: {
-    swarm: Swarm
-    chance: Chance
-    ledger: Ledger
-    world: Scheduler
-    live: (label: string) => Engine | undefined
-  }) {
-    this.#swarm = of.swarm
-    this.#chance = of.chance
-    this.#ledger = of.ledger
-    this.#world = of.world
-    this.#live = of.live
+  /** `live`: one of the processes that are up. */
+  constructor(world: World, live: (label: string) => Engine | undefined) {
+    this.#world = world
+    this.#live = live
   }
 
   publish(step: string, engine: Engine): void {
@@ -39,13 +26,13 @@ export class Clients {
 
   /** From the same turn, without waiting for an answer. */
   burst(step: string, engine: Engine): void {
-    for (let i = this.#chance.whole(`${step} burst`, 2, 12); i > 0; i--) this.publish(`${step}.${i}`, engine)
+    for (let i = this.#world.chance.whole(`${step} burst`, 2, 12); i > 0; i--) this.publish(`${step}.${i}`, engine)
   }
 
   /** A client that is not sure, or a provider that delivers twice. */
   repeat(step: string, engine: Engine): void {
-    const known = [...this.#ledger.facts.values()].filter((f) => f.topic === 'orders' && f.id !== undefined)
-    if (known.length > 0) this.#send(step, engine, this.#chance.one(`${step} again`, known))
+    const known = [...this.#world.ledger.facts.values()].filter((f) => f.topic === 'orders' && f.id !== undefined)
+    if (known.length > 0) this.#send(step, engine, this.#world.chance.one(`${step} again`, known))
   }
 
   /** A provider that delivers the same event to two processes at once. */
@@ -56,21 +43,21 @@ export class Clients {
   }
 
   many(step: string, engine: Engine): void {
-    const facts = Array.from({ length: this.#chance.whole(`${step} many`, 2, 6) }, (_, i) =>
+    const facts = Array.from({ length: this.#world.chance.whole(`${step} many`, 2, 6) }, (_, i) =>
       this.#fact(`${step}.${i}`, 'none'),
     )
     const items = facts.map((f): Data => ({ u: f.u, k: f.key }))
     engine.app!.publishMany(orders, items).then(
-      (ps) => ps.forEach((p, i) => this.#ledger.accepted(facts[i]!, `${p.topic}/${p.partition}/${p.offset}`)),
-      (e: unknown) => facts.forEach((f) => this.#ledger.refused(f, e)),
+      (ps) => ps.forEach((p, i) => this.#world.ledger.accepted(facts[i]!, `${p.topic}/${p.partition}/${p.offset}`)),
+      (e: unknown) => facts.forEach((f) => this.#world.ledger.refused(f, e)),
     )
   }
 
   async transact(step: string, engine: Engine): Promise<void> {
     const fact = this.#fact(step, 'row')
-    const changesMind = this.#chance.likely(`${step} changes mind`, 0.2)
+    const changesMind = this.#world.chance.likely(`${step} changes mind`, 0.2)
     // A writer that is held for seconds is a fault like others: beats and cursors wait behind it.
-    const ms = this.#chance.one(`${step} holds`, [0, 0, 100, calmBut(this.#swarm) ? 100 : 7_000])
+    const ms = this.#world.chance.one(`${step} holds`, [0, 0, 100, calmBut(this.#world.swarm) ? 100 : 7_000])
     try {
       await engine.app!.transact(async (tx) => {
         await tx.query(sql`insert into clients (u) values (${fact.u})`)
@@ -78,29 +65,35 @@ export class Clients {
         await tx.publish(orders, { u: fact.u, k: fact.key })
         if (changesMind) throw new Error('changed my mind')
       })
-      this.#ledger.accepted(fact, undefined)
+      this.#world.ledger.accepted(fact, undefined)
     } catch (e) {
-      this.#ledger.refused(fact, e)
+      this.#world.ledger.refused(fact, e)
       if (changesMind && (e as Error).message === 'changed my mind') fact.unknown = false
     }
   }
 
   #fact(step: string, id: 'own' | 'maybe' | 'none' | 'row'): Fact {
-    const s = this.#swarm
-    const key = this.#chance.likely(`${step} keyless`, s.keyless)
+    const s = this.#world.swarm
+    const key = this.#world.chance.likely(`${step} keyless`, s.keyless)
       ? null
-      : `k${this.#chance.whole(`${step} key`, 1, s.keys)}`
+      : `k${this.#world.chance.whole(`${step} key`, 1, s.keys)}`
     const u = `u${step.slice('step/'.length)}`
-    const named = id === 'own' || (id === 'maybe' && !this.#chance.likely(`${step} nameless`, 0.4))
-    const fact = this.#ledger.fact({ u, topic: 'orders', key, id: named ? `id-${u}` : undefined, row: id === 'row' })
+    const named = id === 'own' || (id === 'maybe' && !this.#world.chance.likely(`${step} nameless`, 0.4))
+    const fact = this.#world.ledger.fact({
+      u,
+      topic: 'orders',
+      key,
+      id: named ? `id-${u}` : undefined,
+      row: id === 'row',
+    })
     fact.unknown = true
     return fact
   }
 
   #send(step: string, engine: Engine, fact: Fact): void {
-    const delayed = this.#chance.likely(`${step} delayed`, 0.1)
-    const delay = delayed ? this.#chance.one(`${step} delay`, [100, 2_000, 30_000]) : 0
-    if (delay > 0) this.lastDue = Math.max(this.lastDue, this.#world.now + delay)
+    const delayed = this.#world.chance.likely(`${step} delayed`, 0.1)
+    const delay = delayed ? this.#world.chance.one(`${step} delay`, [100, 2_000, 30_000]) : 0
+    if (delay > 0) this.lastDue = Math.max(this.lastDue, this.#world.time.now + delay)
     const data: Data = { u: fact.u, k: fact.key }
     engine
       .app!.publish(orders, data, {
@@ -108,9 +101,9 @@ export class Clients {
         ...(delay === 0 ? {} : { delay: `${delay}ms` }),
       })
       .then(
-        (p) => this.#ledger.accepted(fact, p.offset < 0 ? undefined : `${p.topic}/${p.partition}/${p.offset}`),
+        (p) => this.#world.ledger.accepted(fact, p.offset < 0 ? undefined : `${p.topic}/${p.partition}/${p.offset}`),
         (e: unknown) => {
-          this.#ledger.refused(fact, e)
+          this.#world.ledger.refused(fact, e)
           this.#insist(step, fact)
         },
       )
@@ -118,10 +111,10 @@ export class Clients {
 
   /** Sends again what was not accepted, a little later, so that it overtakes or is overtaken. */
   #insist(step: string, fact: Fact): void {
-    if (!this.#swarm.insistent || fact.id === undefined) return
-    const ms = this.#chance.one(`${step} insists`, [100, 1_000, 5_000])
-    this.lastDue = Math.max(this.lastDue, this.#world.now + ms)
-    this.#world.after(ms, () => {
+    if (!this.#world.swarm.insistent || fact.id === undefined) return
+    const ms = this.#world.chance.one(`${step} insists`, [100, 1_000, 5_000])
+    this.lastDue = Math.max(this.lastDue, this.#world.time.now + ms)
+    this.#world.time.after(ms, () => {
       const engine = this.#live(`${step} insists through`)
       if (engine) this.#send(`${step}'`, engine, fact)
     })

@@ -29,7 +29,7 @@ export class Disk {
   readonly folder = mkdtempSync(join(place, 'fairlead-simulation-'))
   readonly path = join(this.folder, 'journal.db')
   readonly lock: WriterLock
-  readonly #world: Scheduler
+  readonly #time: Scheduler
   readonly #chance: Chance
   readonly #coverage: Coverage
   readonly #weather: Weather
@@ -44,13 +44,13 @@ export class Disk {
   #life = 0
   #synced = 0
 
-  constructor(of: { world: Scheduler; chance: Chance; coverage: Coverage; weather: Weather; volatile: boolean }) {
-    this.#world = of.world
+  constructor(of: { time: Scheduler; chance: Chance; coverage: Coverage; weather: Weather; volatile: boolean }) {
+    this.#time = of.time
     this.#chance = of.chance
     this.#coverage = of.coverage
     this.#weather = of.weather
     this.#volatile = of.volatile
-    this.lock = new WriterLock(of.world)
+    this.lock = new WriterLock(of.time)
   }
 
   /** Opening a file takes its lock: real ones are not waited for here. `open` must do all its work before it first waits. */
@@ -112,8 +112,8 @@ export class Disk {
       of.process.reach(() => answer(fails ? Object.assign(new Error('EIO'), { code: 'EIO', errno: -5 }) : null))
     }
     of.pending = end
-    if (ms === 0) this.#world.soon(end)
-    else this.#world.after(ms, end)
+    if (ms === 0) this.#time.soon(end)
+    else this.#time.after(ms, end)
   }
 
   /** Everything that was written so far. */
