@@ -5,7 +5,7 @@ import { hunt } from '#testing/simulation/planted.ts'
 /** Worlds in which each mistake has to be found. */
 const most = 600
 
-test('the simulation finds every planted mistake', async (t) => {
+test('the simulation finds every planted mistake', { timeout: 1_200_000 }, async (t) => {
   const all = await hunt({ seeds: most, starts: 1 })
   for (const f of all)
     t.diagnostic(

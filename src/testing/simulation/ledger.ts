@@ -47,8 +47,7 @@ export class Ledger {
   readonly timeline: string[] = []
   /** Subscriptions that an operator was told are paused, since when. */
   readonly #paused = new Map<string, number>()
-  /** How often an operator has asked for a pause. */
-  pauses = 0
+  #pausing = 0
   readonly #resuming = new Map<string, number>()
   /** Milliseconds until every process has heard of a pause. */
   readonly #hearing: number
@@ -63,6 +62,17 @@ export class Ledger {
     this.coverage = coverage
     this.#forgetful = of.forgetful
     this.#hearing = of.hearing
+  }
+
+  /** An operator asks for a pause. Returns what to call when that was answered. */
+  pausing(): () => void {
+    this.#pausing++
+    return () => void this.#pausing--
+  }
+
+  /** Whether something is paused, or will be when a process goes on that stood still. */
+  get mayBePaused(): boolean {
+    return this.#pausing > 0 || this.#paused.size > 0
   }
 
   /** An operator was told that the subscription is paused: unless somebody was just having it resumed, it is. */

@@ -19,13 +19,7 @@ export async function operate(
   const { operations } = app
   const sub = chance.one(`${step} on`, subscriptions(swarm))
   const verb = chance.weighted(`${step} verb`, { replay: 4, pause: 2, resume: 3, edit: 2, discard: 3, replayDead: 1 })
-  if (verb === 'pause') {
-    ledger.note(`pause ${sub}`)
-    ledger.pauses++
-    await operations.pause(sub)
-    ledger.note(`${sub} is paused`)
-    return ledger.paused(sub)
-  }
+  if (verb === 'pause') return pause(app, sub, ledger)
   if (verb === 'resume') return resume(app, sub, ledger)
   if (verb === 'replayDead') return void (await operations.replayDead(sub))
   const parked = await operations.parked({ limit: 1_000 })
@@ -46,6 +40,18 @@ export async function operate(
   }
   ledger.discarded.add(name)
   return operations.discard(one.parked, 'by the simulation')
+}
+
+async function pause(app: App, sub: string, ledger: Ledger): Promise<void> {
+  ledger.note(`pause ${sub}`)
+  const answered = ledger.pausing()
+  try {
+    await app.operations.pause(sub)
+    ledger.note(`${sub} is paused`)
+    ledger.paused(sub)
+  } finally {
+    answered()
+  }
 }
 
 export async function resume(app: App, sub: string, ledger: Ledger): Promise<void> {

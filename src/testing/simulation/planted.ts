@@ -39,7 +39,10 @@ export async function hunt(of: {
         by.add(told.failure.broken[0]!.replace(/:[^]*/, ''))
       }
       out.push({ bug: bug.name, about: bug.about, found, by: [...by] })
-      of.told?.(`${bug.name}: ${found.length === of.starts ? 'found' : `found from ${found.length} of ${of.starts}`}`)
+      const worlds = found.length === 0 ? 'never' : `after ${found.join(', ')} worlds by ${[...by].join(', ')}`
+      of.told?.(
+        `${bug.name}: found ${worlds}${found.length < of.starts ? `, from ${found.length} of ${of.starts} first seeds` : ''}`,
+      )
     }
   }
   await Promise.all([work(), work()])

@@ -9,7 +9,7 @@ import { brief, Fleet, type Engine, type World } from './fleet.ts'
 import { guard } from './guards.ts'
 import { Handlers } from './handlers.ts'
 import { Ledger } from './ledger.ts'
-import { operate } from './operator.ts'
+import { operate, resume, subscriptions } from './operator.ts'
 import { left } from './quiet.ts'
 import { Scheduler } from './scheduler.ts'
 import { fair, swarm, type Swarm } from './swarm.ts'
@@ -60,6 +60,9 @@ export async function simulate(from: number | Decisions): Promise<Result> {
   return { ...lived, timeline, broken, decisions: chance.recorded, told: chance.told, hash }
 }
 
+/** What was there before somebody looked: runs so far, what they were of, and subscriptions that wait for room. */
+type Unasked = { readonly runs: number; readonly names: ReadonlySet<string>; readonly full: ReadonlySet<string> }
+
 class Simulation {
   readonly fleet: Fleet
   readonly #world: World
@@ -68,6 +71,8 @@ class Simulation {
   /** How far a wall clock has ever been ahead of the truth. */
   #ahead = 0
   #calm = false
+  /** Nothing is paused, for certain. */
+  #flowing = false
   #parkedSeen = 0
 
   constructor(chance: Chance) {
@@ -95,12 +100,7 @@ class Simulation {
       await this.#world.time.advance(this.#world.chance.one(`${step} wait`, [0, 0, 1, 10, 50, 200, 1_000, 5_000]))
       await this.#act(step)
     }
-    // The faults stop in the middle of things: what is under way then has nobody after it who would set it right.
-    const last = this.fleet.live('last through')
-    if (last && this.#world.chance.likely('last burst', 0.6)) {
-      this.#clients.burst('step/last', last)
-      await this.#world.time.advance(this.#world.chance.one('last wait', [1_000, 5_000]))
-    }
+    await this.#last()
     for (const l of await this.#quiet()) this.#world.coverage.check('I14', false, () => l)
     this.#world.coverage.check('I14', true, () => '')
     const app = this.fleet.live('audit')?.app
@@ -229,6 +229,24 @@ class Simulation {
     await this.#world.time.advance(this.#world.chance.one(`${step} into it`, [0, 1, 20, 200]))
   }
 
+  /**
+   * The faults stop in the middle of things: what is under way then has nobody after it who would set it right. A person
+   * has seen to it before that nothing is paused.
+   */
+  async #last(): Promise<void> {
+    const { chance, ledger, swarm, time, weather } = this.#world
+    const app = this.fleet.live('last app')?.app
+    if (!app || !chance.likely('last burst', 0.8)) return
+    Object.assign(weather, fair)
+    for (const sub of subscriptions(swarm)) await this.#settled(resume(app, sub, ledger)).catch(() => {})
+    Object.assign(weather, swarm.weather)
+    const engine = this.fleet.live('last through')
+    if (!engine) return
+    this.#clients.burst('step/last', engine)
+    await time.advance(chance.one('last wait', [1_000, 5_000]))
+    this.#flowing = !ledger.mayBePaused
+  }
+
   /** For some seconds the store takes nothing. */
   #period(step: string): void {
     const what = this.#world.chance.one(`${step} period`, ['full', 'busy'] as const)
@@ -266,7 +284,7 @@ class Simulation {
       for (const { sub, u } of begun ? this.#world.ledger.runs.slice(begun.runs) : [])
         this.#world.coverage.check(
           'I14',
-          begun!.names.has(`${sub} ${u}`),
+          begun!.names.has(`${sub} ${u}`) || begun!.full.has(sub),
           () => `${sub} handles ${u} only because somebody has looked`,
         )
       // What is delayed is not seen: nothing may have begun for as long as handlers delay.
@@ -282,17 +300,20 @@ class Simulation {
   }
 
   /** An operator's look brings memory in line with the store: whatever is there must have been found before, without it. */
-  async #unasked(): Promise<{ readonly runs: number; readonly names: ReadonlySet<string> } | undefined> {
-    // A person may have paused something, or has to make room.
-    if (this.#world.ledger.pauses > 0 || this.#world.swarm.parkedLimit < 10_000) return undefined
-    const until = this.#world.time.now + patience
-    for (let runs = -1; runs !== this.#world.ledger.runs.length && this.#world.time.now < until;) {
-      runs = this.#world.ledger.runs.length
-      await this.#world.time.advance(lookedAgain)
+  async #unasked(): Promise<Unasked | undefined> {
+    const { ledger, swarm, time } = this.#world
+    const app = this.fleet.live('unasked')?.app
+    if (!app || !this.#flowing) return undefined
+    const until = time.now + patience
+    for (let runs = -1; runs !== ledger.runs.length && time.now < until;) {
+      runs = ledger.runs.length
+      await time.advance(lookedAgain)
     }
+    const parked = Map.groupBy(await this.#settled(app.operations.parked({ limit: 1_000 })), (p) => p.subscription)
     return {
-      runs: this.#world.ledger.runs.length,
-      names: new Set(this.#world.ledger.runs.map((r) => `${r.sub} ${r.u}`)),
+      runs: ledger.runs.length,
+      names: new Set(ledger.runs.map((r) => `${r.sub} ${r.u}`)),
+      full: new Set([...parked].filter(([, list]) => list.length >= swarm.parkedLimit).map(([sub]) => sub)),
     }
   }
 

@@ -55,7 +55,7 @@ export type Swarm = {
 
 export function swarm(c: Chance): Swarm {
   const some = (label: string, share: number, value: number): number => (c.likely(`swarm ${label}`, share) ? value : 0)
-  const storm = c.likely('swarm storm', 0.5)
+  const storm = c.likely('swarm storm', 0.55)
   const retention = c.likely('swarm retention', 0.05)
   return {
     processes: c.one('swarm processes', [1, 1, 2, 2, 3]),
@@ -74,7 +74,7 @@ export function swarm(c: Chance): Swarm {
       ? {
           full: some('full', 0.4, 0.1),
           busy: some('busy', 0.4, 0.1),
-          unknown: some('unknown', 0.5, c.one('swarm unanswered', [0.1, 0.4])),
+          unknown: some('unknown', 0.6, c.one('swarm unanswered', [0.1, 0.5])),
           broken: some('broken', 0.1, 0.01),
           read: some('read', 0.4, 0.1),
           slow: some('slow', 0.5, c.one('swarm slowness', [2, 20, 200])),
