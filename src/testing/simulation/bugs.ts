@@ -222,7 +222,7 @@ export const bugs: readonly PlantedBug[] = [
     'clock-of-the-host',
     "a deadline is taken from the host's clock",
     'journal/delays.ts',
-    'this.expect(due)\n  }\n\n  /** Looks',
-    'this.expect(due + 0 * Date.now())\n  }\n\n  /** Looks',
+    "'durable', entry.body.length)\n    this.expect(due)",
+    "'durable', entry.body.length)\n    this.expect(due + 0 * Date.now())",
   ),
 ]

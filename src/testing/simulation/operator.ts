@@ -18,10 +18,10 @@ export async function operate(
   const { swarm, chance, ledger } = of
   const { operations } = app
   const sub = chance.one(`${step} on`, subscriptions(swarm))
-  const verb = chance.weighted(`${step} verb`, { replay: 4, pause: 2, resume: 3, edit: 2, discard: 3, replayDead: 1 })
+  const verb = chance.weighted(`${step} verb`, { replay: 4, pause: 2, resume: 3, edit: 2, discard: 3, redrive: 1 })
   if (verb === 'pause') return pause(app, sub, ledger)
   if (verb === 'resume') return resume(app, sub, ledger)
-  if (verb === 'replayDead') return void (await operations.replayDead(sub))
+  if (verb === 'redrive') return void (await operations.redrive({ subscription: sub, rate: '1000/s', wait: '1ms' }))
   const parked = await operations.parked({ limit: 1_000 })
   if (parked.length === 0) return
   // Who looks at the console because something is going on there decides about just that.
