@@ -126,13 +126,22 @@ export const bugs: readonly PlantedBug[] = [
     'this.#next = cursor.low\n',
     'this.#next = Math.max(cursor.low, of.log.head(this.#slot))\n',
   ),
-  one(
-    'behind-forgotten',
-    'a message is handled although an earlier one of its key is parked',
-    'journal/partition.ts',
-    'else if (m.key !== null && this.#parkedKeys.has(m.key)) this.#behind(m)',
-    'else if (m.key === null && this.#parkedKeys.has(m.id)) this.#behind(m)',
-  ),
+  {
+    name: 'behind-forgotten',
+    about: 'a message is handled although an earlier one of its key is parked',
+    edits: [
+      {
+        file: 'journal/partition.ts',
+        from: 'else if (m.key !== null && this.#parkedKeys.has(m.key)) this.#behind(m)',
+        to: 'else if (m.key === null && this.#parkedKeys.has(m.id)) this.#behind(m)',
+      },
+      {
+        file: 'journal/partition.ts',
+        from: 'if (m.key === null || this.#parkedKeys.size === 0 || !this.#parkedKeys.has(m.key))',
+        to: 'if (m.offset >= 0)',
+      },
+    ],
+  },
   one(
     'followers-let-go',
     'what waits behind a message of its key is handled although that has failed',

@@ -51,19 +51,27 @@ test('a world that fails is told as a story, and its list of decisions plays it 
   const folder = mkdtempSync(join(tmpdir(), 'fairlead-replay-'))
   try {
     const file = join(folder, 'list.json')
-    // A handler fails, and the next message of its key is there already.
-    const decisions = { 'swarm failing': [1], 'step/0 what': [5], 'step/0 many': [2], 'main/u0.0 fails': [1] }
+    // A message is parked, and the next one of its key arrives.
+    const decisions = {
+      'swarm batch': [2],
+      'swarm failing': [1],
+      'step/8 what': [5],
+      'step/8 many': [1],
+      'batch/u8.1 effect': [1],
+      'follow/u8.1>batch fails': [1],
+      'batch/u8.2 effect': [1],
+    }
     writeFileSync(file, JSON.stringify(decisions))
     const [sound, broken] = await Promise.all([
       run(['--replay', file]),
-      run(['--replay', file, '--bug', 'followers-let-go']),
+      run(['--replay', file, '--bug', 'behind-forgotten']),
     ])
     assert.equal(sound.code, 0, sound.out)
     assert.match(sound.out, /everything held/)
     assert.equal(broken.code, 1, broken.out)
-    assert.match(broken.out, /decisions .*\n {2}swarm failing: 0\.1\n/)
-    assert.match(broken.out, /p100 main ends u0\.0: test\.failed\n/)
-    assert.match(broken.out, /broken:\n {2}I4: main handled u0\.1 before u0\.0, both of k1/)
+    assert.match(broken.out, /decisions .*\n {2}swarm batch: 1\n {2}swarm failing: 0\.1\n/)
+    assert.match(broken.out, /p100 follow ends u8\.1>batch: test\.failed\n/)
+    assert.match(broken.out, /broken:\n {2}I4: follow handled u8\.2>batch before u8\.1>batch, both of k1/)
   } finally {
     rmSync(folder, { recursive: true })
   }

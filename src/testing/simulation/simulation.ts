@@ -239,10 +239,13 @@ class Simulation {
     if (!app || !chance.likely('last burst', 0.8)) return
     Object.assign(weather, fair)
     for (const sub of subscriptions(swarm)) await this.#settled(resume(app, sub, ledger)).catch(() => {})
-    Object.assign(weather, swarm.weather)
+    // Whatever is still to come, a delayed message for one, has everybody look again.
+    if (chance.likely('last rest', 0.8)) await time.advance(Math.max(0, this.#clients.lastDue - time.now) + 20_000)
     const engine = this.fleet.live('last through')
     if (!engine) return
-    this.#clients.burst('step/last', engine)
+    // In bad weather the very last answers are lost, and nothing comes after them that would make up for it.
+    if (swarm.weather !== fair) weather.unknown = chance.one('last answers', [0, 0.8, 0.8])
+    this.#clients.many('step/last', engine)
     await time.advance(chance.one('last wait', [1_000, 5_000]))
     this.#flowing = !ledger.mayBePaused
   }

@@ -74,7 +74,7 @@ export function swarm(c: Chance): Swarm {
       ? {
           full: some('full', 0.4, 0.1),
           busy: some('busy', 0.4, 0.1),
-          unknown: some('unknown', 0.6, c.one('swarm unanswered', [0.1, 0.5])),
+          unknown: some('unknown', 0.6, 0.1),
           broken: some('broken', 0.1, 0.01),
           read: some('read', 0.4, 0.1),
           slow: some('slow', 0.5, c.one('swarm slowness', [2, 20, 200])),
