@@ -148,7 +148,7 @@ export class Balance {
       else if (s.busy(p)) continue
       else if (plan[p] === me) wanted.push({ subscription: s, partition: p, name })
       // It was leased and never taken up, or lost: nobody else can have it as long as we live.
-      else if (holder === me) this.#workers.drop(name)
+      else if (holder === me) this.#workers.drop(name).catch(() => this.soon(lookAgain))
       else if (plan[p] !== undefined && this.#waitedFor(s, name, plan[p])) return this.#decideFor(s, holders)
     }
     return wanted

@@ -99,9 +99,9 @@ export class Workers {
     )
   }
 
-  /** Gives a lease back that nobody works under; that it fails is no matter, it is seen again. */
-  drop(name: string): void {
-    this.#commit.add({ writes: [{ write: 'release', name, worker: this.id }] }, 'relaxed').catch(() => {})
+  /** Gives a lease back that nobody works under. Whoever asks has to ask again when that failed. */
+  async drop(name: string): Promise<void> {
+    await this.#commit.add({ writes: [{ write: 'release', name, worker: this.id }] }, 'relaxed')
   }
 
   /** Says that we take nothing more, so that others get ready. */

@@ -166,8 +166,8 @@ export const bugs: readonly PlantedBug[] = [
   one(
     'claimed-beside-old-runs',
     'a partition is taken up again while handlers of its former life still run',
-    'journal/subscription.ts',
-    '        !busy.has(p) &&\n',
+    'journal/balance.ts',
+    '      else if (s.busy(p)) continue\n',
     '',
   ),
   one(
@@ -194,9 +194,9 @@ export const bugs: readonly PlantedBug[] = [
   one(
     'secret-in-the-history',
     'the faults of a parked message are kept unmasked',
-    'journal/subscription.ts',
-    'redact.value({ at: now, ...faultRecord(failed) })',
-    '({ at: now, ...faultRecord(failed) })',
+    'journal/history.ts',
+    'redact.value({ at: now, ...faultRecord(f) })',
+    '({ at: now, ...faultRecord(f) })',
   ),
   one(
     'no-backoff',
@@ -216,8 +216,8 @@ export const bugs: readonly PlantedBug[] = [
     'edit-overtaken',
     'a run that began before a person has edited its message ends the edited one',
     'journal/retries.ts',
-    "states: ['retry', 'held'], body: run.messages[0]!.body }",
-    "states: ['retry', 'held'] }",
+    "states: ['retry', 'held'], body }",
+    "states: ['retry', 'held'], ...(body === undefined ? { body } : {}) }",
   ),
   one(
     'unread-is-old-too',
@@ -225,6 +225,13 @@ export const bugs: readonly PlantedBug[] = [
     'journal/retention.ts',
     'unread.get(topic.slot + p) ?? this.#log.head(topic.slot + p)',
     'this.#log.head(topic.slot + p)',
+  ),
+  one(
+    'lease-kept-unused',
+    "what is held without being worked, and should be another process's, is given back only when the first try lands",
+    'journal/balance.ts',
+    'this.#workers.drop(name).catch(() => this.soon(lookAgain))',
+    'this.#workers.drop(name).catch(() => {})',
   ),
   // beside the Runtime
   one(

@@ -7,7 +7,7 @@ import { subscription, type BatchContext } from '#patterns/topics/subscription.t
 import type { Chance } from './decisions.ts'
 import type { Ledger, Run } from './ledger.ts'
 import type { Process } from './machine.ts'
-import type { Swarm } from './swarm.ts'
+import { calm, type Swarm } from './swarm.ts'
 
 export type Data = { readonly u: string; readonly k: string | null; readonly edited?: boolean }
 
@@ -243,8 +243,9 @@ export class Handlers {
     const { coverage } = this.#ledger
     const { attempts, concurrency } = this.#swarm
     const names = (): string => batch.map((d) => d.u).join()
-    // Of a batch an attempt too many is known: what failed behind another one of its key is run once more.
-    const planned = sub === 'batch' ? attempts + 1 : attempts
+    // What ran when its process ended is tried alone, whatever it has burned; and of a batch an attempt too many is known:
+    // what failed behind another one of its key is run once more.
+    const planned = attempts + (calm(this.#swarm) ? 0 : 2) + (sub === 'batch' ? 1 : 0)
     coverage.check('I10', attempt >= 1 && attempt <= planned, () => `attempt ${attempt} of ${sub} at ${names()}`)
     const most = sub === 'batch' ? this.#swarm.batch : 1
     coverage.check('I15', batch.length <= most, () => `${sub} is given ${batch.length} messages, ${most} at most`)

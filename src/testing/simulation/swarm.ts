@@ -99,3 +99,8 @@ export function swarm(c: Chance): Swarm {
 export function calmBut(s: Swarm): boolean {
   return s.weather === fair && s.freeze === 0 && s.powerCut === 0
 }
+
+/** Whether no process ends and nothing else goes wrong but handlers. */
+export function calm(s: Swarm): boolean {
+  return calmBut(s) && s.crash === 0 && s.restart === 0
+}
