@@ -319,11 +319,13 @@ export class Partition {
         if (m.key !== null && this.#parkedKeys.size > 0 && this.#parkedKeys.has(m.key)) this.#of.retries.poll()
         continue
       }
+      // An earlier one of its key has failed in the same batch, and goes first: this run was not its turn, and does not count.
+      if (this.#of.batch > 0 && m.key !== null && this.#parkedKeys.has(m.key)) {
+        this.#behind(m)
+        continue
+      }
       const now = this.#of.now()
-      const verdict = this.#of.verdict(failed, 0, null, now)
-      // An earlier one of its key has failed in the same batch, and goes first.
-      const behind = this.#of.batch > 0 && m.key !== null && this.#parkedKeys.has(m.key)
-      this.#park(m, behind ? { ...verdict, state: 'behind', heldBy: null } : verdict, now)
+      this.#park(m, this.#of.verdict(failed, 0, null, now), now)
       if (this.#of.batch === 0) for (const follower of this.#keys.drain(m.key)) this.#behind(follower)
     }
   }

@@ -64,6 +64,8 @@ export type Status = {
 /** Everything at a glance. Reads the store; `connections`, `webhooks` and the running counts are of this process. */
 export async function status(deps: OperationDeps): Promise<Status> {
   const { runtime, journal, definitions } = deps
+  // An append that was not answered may have moved heads that memory knows nothing of.
+  await journal.log.refresh()
   const counts = await runtime.store.read({ read: 'parkedCounts' })
   const pauses = new Pauses(await journal.keys.list(pausePrefix))
   const subscriptions: SubscriptionStatus[] = []

@@ -243,9 +243,8 @@ export class Handlers {
     const { coverage } = this.#ledger
     const { attempts, concurrency } = this.#swarm
     const names = (): string => batch.map((d) => d.u).join()
-    // What ran when its process ended is tried alone, whatever it has burned; and of a batch an attempt too many is known:
-    // what failed behind another one of its key is run once more.
-    const planned = attempts + (calm(this.#swarm) ? 0 : 2) + (sub === 'batch' ? 1 : 0)
+    // What ran when its process ended is tried alone, whatever it has burned.
+    const planned = attempts + (calm(this.#swarm) ? 0 : 2)
     coverage.check('I10', attempt >= 1 && attempt <= planned, () => `attempt ${attempt} of ${sub} at ${names()}`)
     const most = sub === 'batch' ? this.#swarm.batch : 1
     coverage.check('I15', batch.length <= most, () => `${sub} is given ${batch.length} messages, ${most} at most`)
