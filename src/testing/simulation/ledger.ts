@@ -49,6 +49,8 @@ export class Ledger {
   readonly #paused = new Map<string, number>()
   #pausing = 0
   readonly #resuming = new Map<string, number>()
+  /** The store refused to have them go on: they may still be paused. */
+  readonly #unresumed = new Set<string>()
   /** Milliseconds until every process has heard of a pause. */
   readonly #hearing: number
   #order = 0
@@ -72,7 +74,7 @@ export class Ledger {
 
   /** Whether something is paused, or will be when a process goes on that stood still. */
   get mayBePaused(): boolean {
-    return this.#pausing > 0 || this.#paused.size > 0
+    return this.#pausing > 0 || this.#paused.size > 0 || this.#unresumed.size > 0
   }
 
   /** An operator was told that the subscription is paused: unless somebody was just having it resumed, it is. */
@@ -80,11 +82,15 @@ export class Ledger {
     if ((this.#resuming.get(sub) ?? 0) === 0) this.#paused.set(sub, this.#now())
   }
 
-  /** An operator asks for it to go on: from now on it may. Returns what to call when that was answered. */
-  resuming(sub: string): () => void {
+  /** An operator asks for it to go on: from now on it may. Returns what to call when that was answered, well or not. */
+  resuming(sub: string): (well: boolean) => void {
     this.#paused.delete(sub)
     this.#resuming.set(sub, (this.#resuming.get(sub) ?? 0) + 1)
-    return () => void this.#resuming.set(sub, this.#resuming.get(sub)! - 1)
+    return (well) => {
+      this.#resuming.set(sub, this.#resuming.get(sub)! - 1)
+      if (well) this.#unresumed.delete(sub)
+      else this.#unresumed.add(sub)
+    }
   }
 
   /** Whether a person has decided about the message, or may have. */

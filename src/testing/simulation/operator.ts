@@ -57,9 +57,11 @@ async function pause(app: App, sub: string, ledger: Ledger): Promise<void> {
 export async function resume(app: App, sub: string, ledger: Ledger): Promise<void> {
   ledger.note(`resume ${sub}`)
   const answered = ledger.resuming(sub)
+  let well = false
   try {
     await app.operations.resume(sub)
+    well = true
   } finally {
-    answered()
+    answered(well)
   }
 }

@@ -82,7 +82,7 @@ class PostgresStore implements Store, Joinable {
     this.#schema = connector.settings.schema
     this.#listener = new Listener(connector, clock)
     this.#reader = new Reader(connector, clock)
-    this.#reader.adopt(session)
+    this.#reader.link.adopt(session)
     this.#writer = new Writer(connector, clock, this.#reader.topics, (heads, look) => this.#listener.tell(heads, look))
     this.#transactions = new Transactions(connector, clock, () => this.#listener.tell([], true))
   }
@@ -119,7 +119,7 @@ class PostgresStore implements Store, Joinable {
     await this.#listener.close()
     await this.#transactions.close()
     await this.#writer.close()
-    await this.#reader.close()
+    await this.#reader.link.close()
   }
 
   #assertOpen(): void {

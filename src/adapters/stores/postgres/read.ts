@@ -4,7 +4,8 @@ import { offsetCount, type Parked, type Read, type ReadResult, type Stored } fro
 import type { Connector } from './connect.ts'
 import { bitmapOf, escapeText } from './encode.ts'
 import { storeFault } from './errors.ts'
-import { Lost, sqlState, type Row, type Session } from './session.ts'
+import { Link } from './link.ts'
+import { Lost, sqlState, type Row } from './session.ts'
 import { Topics, type Segment } from './topics.ts'
 
 /** SQLSTATE: the table is gone, dropped by retention. */
@@ -16,11 +17,12 @@ export class Reader {
   readonly topics: Topics
   readonly #connector: Connector
   readonly #clock: Clock
-  #session: Promise<Session> | undefined
+  readonly link: Link
 
   constructor(connector: Connector, clock: Clock) {
     this.#connector = connector
     this.#clock = clock
+    this.link = new Link(connector)
     this.topics = new Topics((text, values, name) => this.#ask(text, values, name))
   }
 
@@ -32,25 +34,9 @@ export class Reader {
     }
   }
 
-  /** Uses a connection that is open already. */
-  adopt(session: Session): void {
-    session.onLost = () => (this.#session = undefined)
-    this.#session = Promise.resolve(session)
-  }
-
   async #ask(text: string, values?: readonly unknown[], name?: string): Promise<readonly Row[]> {
     for (const until = this.#clock.mono() + this.#connector.settings.patience; ;) {
-      this.#session ??= this.#connector.connect('ours', until).then(
-        (session) => {
-          session.onLost = () => (this.#session = undefined)
-          return session
-        },
-        (e: unknown) => {
-          this.#session = undefined
-          throw e
-        },
-      )
-      const session = await this.#session
+      const session = await this.link.session(until)
       try {
         return await session.query(text, values, name)
       } catch (e) {
@@ -322,13 +308,7 @@ export class Reader {
   async #value(text: string, values: readonly unknown[], name: string): Promise<unknown> {
     return (await this.#ask(text, values, name))[0]?.[0] ?? null
   }
-
-  async close(): Promise<void> {
-    const session = await this.#session?.catch(() => undefined)
-    await session?.close()
-  }
 }
-
 /** Sizes are known without reading the bodies, so what does not fit is not read. */
 export function pageOf(topic: number, segment: number): string {
   return `select pos - $6, time, id, key, meta, body, bytes, size, total from (

@@ -3,6 +3,7 @@ import { fault, isFault } from '#kernel/fault.ts'
 import type { Head, Outcome, Sync, Unit } from '../port.ts'
 import type { Connector } from './connect.ts'
 import { mayTryAgain, storeFault } from './errors.ts'
+import { Link } from './link.ts'
 import { found, recorded } from './lost.ts'
 import { Lost, sqlState, type Row, type Session } from './session.ts'
 import { statements, type Job, type Statement } from './statements.ts'
@@ -27,7 +28,7 @@ export class Writer {
   readonly #clock: Clock
   readonly #topics: Topics
   readonly #committed: (heads: readonly Head[], look: boolean) => void
-  #session: Promise<Session> | undefined
+  readonly #link: Link
   /** Lost sessions and the server's word that it has ended them. */
   readonly #ended = new Map<string, Promise<void>>()
   #sent: Promise<void> = Promise.resolve()
@@ -46,6 +47,7 @@ export class Writer {
     committed: (heads: readonly Head[], look: boolean) => void,
   ) {
     this.#connector = connector
+    this.#link = new Link(connector)
     this.#clock = clock
     this.#topics = topics
     this.#committed = committed
@@ -80,7 +82,7 @@ export class Writer {
   async #run(job: Job, sent: () => void): Promise<readonly Outcome[]> {
     const until = this.#clock.mono() + this.#connector.settings.patience
     for (let n = 1; ; n++) {
-      const session = await this.#ready(until)
+      const session = await this.#link.session(until)
       const answers = new Answers(job.units)
       try {
         const done = this.#send(session, job, answers)
@@ -94,7 +96,7 @@ export class Writer {
           if (this.#clock.mono() >= until) throw fault('store.unreachable', { cause: e })
         } else if (!mayTryAgain(e) || n >= tries) throw e
         // A server that has become a replica: another one takes writes now.
-        if (sqlState(e) === '25006') await this.#leave(session)
+        if (sqlState(e) === '25006') await this.#link.close()
       }
     }
   }
@@ -107,26 +109,6 @@ export class Writer {
     } finally {
       this.#doubtful.delete(settled)
     }
-  }
-
-  /** The session, opened when it is absent; asked for by all at once, opened once. */
-  #ready(until: number): Promise<Session> {
-    this.#session ??= this.#connector.connect('ours', until).then(
-      (session) => {
-        session.onLost = () => (this.#session = undefined)
-        return session
-      },
-      (e: unknown) => {
-        this.#session = undefined
-        throw e
-      },
-    )
-    return this.#session
-  }
-
-  async #leave(session: Session): Promise<void> {
-    this.#session = undefined
-    await session.close()
   }
 
   async #send(session: Session, job: Job, answers: Answers): Promise<void> {
@@ -155,7 +137,7 @@ export class Writer {
    */
   async #happened(id: string, job: Job, answers: Answers, until: number): Promise<boolean> {
     try {
-      const session = await this.#ready(Math.max(until, this.#clock.mono() + this.#connector.settings.patience))
+      const session = await this.#link.session(Math.max(until, this.#clock.mono() + this.#connector.settings.patience))
       if (!this.#ended.has(id))
         this.#ended.set(id, this.#connector.gone(session, id, until + this.#connector.settings.patience))
       await this.#ended.get(id)
@@ -186,10 +168,7 @@ export class Writer {
 
   async close(): Promise<void> {
     await this.settled()
-    const session = await this.#session?.catch(() => undefined)
-    if (!session) return
-    await session.query('delete from fl_sessions where id = $1', [session.id]).catch(() => {})
-    await session.close()
+    await this.#link.close((session) => session.query('delete from fl_sessions where id = $1', [session.id]))
   }
 }
 
