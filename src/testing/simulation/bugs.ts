@@ -226,13 +226,6 @@ export const bugs: readonly PlantedBug[] = [
     'unread.get(topic.slot + p) ?? this.#log.head(topic.slot + p)',
     'this.#log.head(topic.slot + p)',
   ),
-  one(
-    'lease-kept-unused',
-    "what is held without being worked, and should be another process's, is given back only when the first try lands",
-    'journal/balance.ts',
-    'this.#workers.drop(name).catch(() => this.soon(lookAgain))',
-    'this.#workers.drop(name).catch(() => {})',
-  ),
   // beside the Runtime
   one(
     'clock-of-the-host',
