@@ -6,7 +6,7 @@ export type { Status } from '#app/operations/status.ts'
 export type { ParkedMessage } from '#app/operations/parked.ts'
 
 export { connection, type Connection } from '#patterns/connections/define.ts'
-export { apiKey, basic, bearer } from '#patterns/connections/auth.ts'
+export { apiKey, basic, bearer } from '#patterns/connections/auth/auth.ts'
 export { lineage, mapping, type Mapping } from '#patterns/mappings/define.ts'
 export { topic, type Topic } from '#patterns/topics/define.ts'
 export { subscription, type Subscription } from '#patterns/topics/subscription.ts'

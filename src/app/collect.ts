@@ -2,7 +2,7 @@ import { isDefinition, type Definition, type Problem } from '#kernel/definition.
 import { fault, isFault, type Fault } from '#kernel/fault.ts'
 import type { Files } from '#kernel/runtime.ts'
 import { isSecret } from '#kernel/secret.ts'
-import { checkConnection } from '#patterns/connections/check.ts'
+import { checkConnection } from '#patterns/connections/check/connection.ts'
 import type { ConnectionDefinition } from '#patterns/connections/define.ts'
 import { checkMapping, loadMapping, type Mapping } from '#patterns/mappings/define.ts'
 import { checkTopic, type AnyTopic } from '#patterns/topics/define.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Stored } from '#adapters/stores/port.ts'
 import { faultRecord, type Fault, type FaultRecord } from '#kernel/fault.ts'
-import type { CallRecord } from '#patterns/connections/record.ts'
+import type { CallRecord } from '#patterns/connections/records/record.ts'
 import type { OperationDeps } from '../operations/deps.ts'
 import { derivedId } from '../context.ts'
 import { mayHaveHappened, sameRequest } from './first-calls.ts'

@@ -1,6 +1,6 @@
 import { fault } from '#kernel/fault.ts'
 import type { ShownCall } from '#app/operations/calls.ts'
-import type { CallRecord, CallSide } from '#patterns/connections/record.ts'
+import type { CallRecord, CallSide } from '#patterns/connections/records/record.ts'
 import type { Declare, ProjectOptions } from '../command.ts'
 import { aboutProject, limit, number } from '../command.ts'
 import { fields, jsonLine, shownTime } from '../render.ts'

@@ -3,13 +3,13 @@ import { fault, isFault, toFault, type Fault } from '#kernel/fault.ts'
 import type { HttpResponse } from '#kernel/http.ts'
 import { parse } from '#kernel/schema.ts'
 import type { Attempt, RunOptions } from '#resilience/policy.ts'
-import { decode } from './decode.ts'
+import { decode } from './answers/decode.ts'
 import { answered, named, unanswered, wired, type Request, type Trail } from './exchange.ts'
 import type { Ready, Rendered } from './operation.ts'
-import type { PageStep } from './paging.ts'
-import { EndedCall, keptBody } from './record.ts'
+import type { PageStep } from './paging/paging.ts'
+import { EndedCall, keptBody } from './records/record.ts'
 import type { Shared } from './run.ts'
-import { isLasting } from './verdict.ts'
+import { isLasting } from './answers/verdict.ts'
 
 export type CallOptions = {
   /** Idempotency key, 1 to 255 visible characters. Default for an operation with a key: a fresh one, the same for all attempts. */

@@ -16,9 +16,9 @@ import type { BreakerOptions } from '#resilience/breaker.ts'
 import type { BulkheadOptions } from '#resilience/bulkhead.ts'
 import type { Rate } from '#resilience/rate.ts'
 import type { RetryOptions, RetrySchedule } from '#resilience/retry.ts'
-import type { Auth } from './auth.ts'
-import type { Rule } from './classify.ts'
-import type { Pages } from './paging.ts'
+import type { Auth } from './auth/auth.ts'
+import type { Rule } from './answers/classify.ts'
+import type { Pages } from './paging/paging.ts'
 
 export type ConnectionOptions = {
   /** `https://host[:port][/path]`: no user, query or fragment. Plain http only to this machine. */

@@ -1,12 +1,12 @@
 import type { Code } from '#kernel/codes.ts'
 import { fault, toFault, type Fault } from '#kernel/fault.ts'
 import type { HttpRequest, HttpResponse, Phases } from '#kernel/http.ts'
-import type { Credential } from './auth.ts'
-import { classify, type Asked } from './classify.ts'
-import { decodeLoosely } from './decode.ts'
+import type { Credential } from './auth/auth.ts'
+import { classify, type Asked } from './answers/classify.ts'
+import { decodeLoosely } from './answers/decode.ts'
 import type { Ready, Rendered } from './operation.ts'
-import { rateLimitOf } from './rate-limit.ts'
-import type { Tried } from './record.ts'
+import { rateLimitOf } from './answers/rate-limit.ts'
+import type { Tried } from './records/record.ts'
 import type { Shared } from './run.ts'
 
 /** What is to be sent, and why: the call itself, or the read that verifies it. */

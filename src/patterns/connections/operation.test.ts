@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isFault } from '#kernel/fault.ts'
 import type { ConnectionOptions, OperationSpec } from './define.ts'
-import type { PageStep } from './paging.ts'
+import type { PageStep } from './paging/paging.ts'
 import { prepare, type Ready, type Rendered } from './operation.ts'
 
 const ready = (spec: OperationSpec, options: Partial<ConnectionOptions> = {}): Ready =>

@@ -3,9 +3,9 @@ import { fault } from '#kernel/fault.ts'
 import type { HttpRequest } from '#kernel/http.ts'
 import type { Verdict } from '#resilience/policy.ts'
 import type { ConnectionOptions, Operation, OperationSpec, Timeouts } from './define.ts'
-import type { PageStep } from './paging.ts'
+import type { PageStep } from './paging/paging.ts'
 import { expandPath, formString, parseTemplate, pathShape, queryString, without, type Template } from './template.ts'
-import { verdict } from './verdict.ts'
+import { verdict } from './answers/verdict.ts'
 
 /** What an operation sends for an input: the path with its query, and the body. */
 export type Rendered = { readonly path: string; readonly body: string | undefined }

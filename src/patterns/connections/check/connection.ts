@@ -5,10 +5,10 @@ import { breakerProblems } from '#resilience/breaker.ts'
 import { bulkheadProblems } from '#resilience/bulkhead.ts'
 import { rateCheck } from '#resilience/rate.ts'
 import { retryProblems } from '#resilience/retry.ts'
-import { headerProblems, isFieldName, isSpan } from './check-parts.ts'
-import { consequences } from './classify.ts'
-import { collided, operationsOf, reserved, type ConnectionDefinition } from './define.ts'
-import { checkOperation } from './check-operation.ts'
+import { headerProblems, isFieldName, isSpan } from './parts.ts'
+import { consequences } from '../answers/classify.ts'
+import { collided, operationsOf, reserved, type ConnectionDefinition } from '../define.ts'
+import { checkOperation } from './operation.ts'
 
 const known = [
   'baseUrl',

@@ -1,9 +1,9 @@
 import { checkName, checkOptions, type Problem } from '#kernel/definition.ts'
 import { isSchema } from '#kernel/schema.ts'
-import { fieldsOf, headerProblems, isFieldName, isSpan } from './check-parts.ts'
-import type { Operation } from './define.ts'
-import { isSafe } from './operation.ts'
-import { parseTemplate } from './template.ts'
+import { fieldsOf, headerProblems, isFieldName, isSpan } from './parts.ts'
+import type { Operation } from '../define.ts'
+import { isSafe } from '../operation.ts'
+import { parseTemplate } from '../template.ts'
 
 const known = [
   'http',
