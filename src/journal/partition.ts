@@ -1,9 +1,9 @@
-import type { CursorRow, Parked, Stored, Sync, Unit, Write } from '#adapters/stores/port.ts'
+import type { CursorRow, Parked, Stored, Unit, Write } from '#adapters/stores/port.ts'
 import type { Fault } from '#kernel/fault.ts'
-import { isFault } from '#kernel/fault.ts'
-import { unclear } from './commit.ts'
 import type { Worked } from './subscription.ts'
 import { Cursor } from './cursor.ts'
+import { Fenced } from './fenced.ts'
+import { ParkedKeys } from './parked-keys.ts'
 import { Recovery } from './recovery.ts'
 import { inherited, writeTrace, type Trace } from './trace.ts'
 import { KeyQueues } from './window.ts'
@@ -12,8 +12,6 @@ import type { Run } from './run.ts'
 
 /** Messages read ahead of the oldest unfinished one. */
 const readAhead = 1_024
-/** Milliseconds until a commit is tried again that the store has refused. */
-const tryAgain = 1_000
 /** Messages read at once; between two reads the event loop gets its turn. */
 const page = 256
 
@@ -28,16 +26,14 @@ const page = 256
 export class Partition {
   readonly index: number
   readonly lease: Lease
+  /** The way into the store, for everything that is ours as long as we hold the lease. */
+  readonly fenced: Fenced
   readonly #of: Worked
   readonly #slot: number
   readonly #cursor: Cursor
   readonly #keys = new KeyQueues()
-  /** Keys of which a message is parked (later ones wait behind it), with the number of our last parking of the key. */
-  readonly #parkedKeys: Map<string, number>
-  /** Parkings of a key that are on their way into the store. */
-  readonly #parking = new Map<string, number>()
-  #parkings = 0
-  #onTheWay = 0
+  /** Keys of which a message is parked: later ones wait behind it. */
+  readonly parkedKeys: ParkedKeys
   /** Read, and free to start as soon as the subscription has room. */
   #ready: Stored[] = []
   #readyAt = 0
@@ -47,7 +43,6 @@ export class Partition {
   #starting = false
   #stopped = false
   #abandoned = false
-  #closing = false
   /** By an operator: nothing of it starts, the other partitions go on. */
   paused = false
   /** By a replay: nothing new of it starts, what is parked does. */
@@ -60,8 +55,6 @@ export class Partition {
   #gaveUp = false
   /** Of the batch that runs. */
   readonly #batchKeys = new Set<string>()
-  /** Ends the pauses of refused commits. */
-  readonly #hurry = new Set<() => void>()
   readonly #recovery: Recovery
   #unlisten: () => void
 
@@ -80,11 +73,16 @@ export class Partition {
     this.lease = lease
     this.#of = of
     this.#slot = of.topic.slot + index
+    this.fenced = new Fenced(lease, {
+      commit: of.commit,
+      after: (ms, fn) => of.after(ms, fn),
+      refused: (e) => of.refused(this, e),
+    })
     this.#cursor = new Cursor(
       {
         subscription: of.id,
         partition: index,
-        commit: (writes) => this.commit(writes),
+        commit: (writes) => this.fenced.commit(writes),
         soon: (fn) => of.soon(fn),
         parked: (messages) => this.#parked(messages),
         trouble: (e) => of.trouble(this, e),
@@ -97,10 +95,10 @@ export class Partition {
       ...inherited(lease, from.trace, Math.min(of.log.head(this.#slot), cursor.low + readAhead)),
       soon: (fn) => of.soon(fn),
       // With the cursor: who reads that a message was begun must also read that the one before it of its key was done.
-      write: (begun) => this.commit([writeTrace(lease.name, { begun }), this.#cursor.advance()], [], 'durable'),
+      write: (begun) => this.fenced.commit([writeTrace(lease.name, { begun }), this.#cursor.advance()], [], 'durable'),
       begin: (messages, failed) => this.#recover(messages, failed),
     })
-    this.#parkedKeys = new Map(parkedKeys.map((k) => [k, 0]))
+    this.parkedKeys = new ParkedKeys(parkedKeys)
     this.#unlisten = of.log.onAppend(this.#slot, () => this.wake())
   }
 
@@ -111,16 +109,6 @@ export class Partition {
   /** It was lost: what its runs still do is not ours any more. */
   get abandoned(): boolean {
     return this.#abandoned
-  }
-
-  /** Rises with every parking, when it sets out and when it has landed: what was read from the store before may lack it. */
-  get parkings(): number {
-    return this.#parkings
-  }
-
-  /** Parkings that are on their way into the store. */
-  get parking(): number {
-    return this.#onTheWay
   }
 
   mayHaveRun(offset: number): boolean {
@@ -170,7 +158,7 @@ export class Partition {
   /** A person may have put an earlier message of its key back among the parked ones since it was read: then it waits. */
   #startOne(): void {
     const m = this.#ready[this.#readyAt++]!
-    if (m.key === null || this.#parkedKeys.size === 0 || !this.#parkedKeys.has(m.key)) return this.#begin([m])
+    if (!this.parkedKeys.has(m.key)) return this.#begin([m])
     const followers = this.#keys.drain(m.key)
     this.#behind(m)
     for (const follower of followers) this.#behind(follower)
@@ -181,7 +169,7 @@ export class Partition {
     while (!this.#batchRuns && this.#readyAt < this.#ready.length && this.#of.room() && this.#flowing()) {
       const next = this.#ready.slice(this.#readyAt, this.#readyAt + this.#of.batch)
       this.#readyAt += next.length
-      const batch = next.filter((m) => m.key === null || !this.#parkedKeys.has(m.key))
+      const batch = next.filter((m) => !this.parkedKeys.has(m.key))
       for (const m of next) if (!batch.includes(m)) this.#behind(m)
       if (batch.length === 0) continue
       this.#batchRuns = true
@@ -241,7 +229,7 @@ export class Partition {
     if (this.#recovery.suspects(m.offset)) this.#suspect(m)
     // Of a batch it is decided when it starts: until then an earlier message of the key may be waiting in `ready`.
     else if (this.#of.batch > 0) this.#ready.push(m)
-    else if (m.key !== null && this.#parkedKeys.has(m.key)) this.#behind(m)
+    else if (this.parkedKeys.has(m.key)) this.#behind(m)
     else if (this.#keys.enter(m.key, m)) this.#ready.push(m)
   }
 
@@ -255,19 +243,15 @@ export class Partition {
   #suspect(m: Stored): void {
     const now = this.#of.now()
     const verdict = this.#of.suspected(now)
-    const behind = m.key !== null && this.#parkedKeys.has(m.key)
+    const behind = this.parkedKeys.has(m.key)
     this.#park(m, behind ? { ...verdict, state: 'behind' } : verdict, now)
   }
 
   #park(m: Stored, how: Pick<Parked, 'state' | 'attempts' | 'due' | 'faults' | 'heldBy'>, now: number): void {
     const { key, offset, id, time, meta, body } = m
     this.#release(m)
-    this.#onTheWay++
-    if (key !== null) {
-      this.#parkedKeys.set(key, ++this.#parkings)
-      this.#parking.set(key, (this.#parking.get(key) ?? 0) + 1)
-    }
-    this.#of.parked(how.state, 1)
+    this.parkedKeys.parking(key)
+    this.#of.parked(1)
     this.#cursor.park({
       subscription: this.#of.id,
       partition: this.index,
@@ -283,21 +267,14 @@ export class Partition {
   }
 
   #parked(messages: readonly Parked[]): void {
-    this.#onTheWay -= messages.length
-    for (const { key } of messages) {
-      if (key === null) continue
-      this.#parkedKeys.set(key, ++this.#parkings)
-      const left = this.#parking.get(key)! - 1
-      if (left > 0) this.#parking.set(key, left)
-      else this.#parking.delete(key)
-    }
+    for (const { key } of messages) this.parkedKeys.landed(key)
     this.#of.retries.poll()
     this.wake()
   }
 
   /** What ends a run of ours that has a transaction: the cursor beyond its messages. */
   unit(run: Run): Unit {
-    return { guards: [this.#guard()], writes: [this.#cursor.advance(run.messages.map((m) => m.offset))] }
+    return { guards: [this.fenced.guard()], writes: [this.#cursor.advance(run.messages.map((m) => m.offset))] }
   }
 
   /** A run of ours ended: `results` has a fault for each message that failed; undefined when none did. */
@@ -316,11 +293,11 @@ export class Partition {
         const follower = this.#of.batch > 0 ? undefined : this.#keys.leave(m.key)
         if (follower) this.#ready.push(follower)
         // One that was put back among the parked ones meanwhile has waited for this.
-        if (m.key !== null && this.#parkedKeys.size > 0 && this.#parkedKeys.has(m.key)) this.#of.retries.poll()
+        if (this.parkedKeys.has(m.key)) this.#of.retries.poll()
         continue
       }
       // An earlier one of its key has failed in the same batch, and goes first: this run was not its turn, and does not count.
-      if (this.#of.batch > 0 && m.key !== null && this.#parkedKeys.has(m.key)) {
+      if (this.#of.batch > 0 && this.parkedKeys.has(m.key)) {
         this.#behind(m)
         continue
       }
@@ -336,61 +313,16 @@ export class Partition {
     this.#of.log.ahead.give(m.body.length)
   }
 
-  /** Whether some key is taken for parked. */
-  get knowsParked(): boolean {
-    return this.#parkedKeys.size > 0
-  }
-
   /**
    * A parked message of the key is due: from now on those that have not started wait behind it. Whether it has to wait
    * itself, for one that runs on the fast path: two of one key never run at once.
    */
   mustWait(key: string): boolean {
-    if (!this.#parkedKeys.has(key)) this.#parkedKeys.set(key, 0)
+    this.parkedKeys.add(key)
     if (this.#of.batch > 0) return this.#batchKeys.has(key)
     if (!this.#keys.has(key)) return false
     for (let i = this.#readyAt; i < this.#ready.length; i++) if (this.#ready[i]!.key === key) return false
     return true
-  }
-
-  /** No message of the key was parked in the store when it was read, after `since` parkings. */
-  unparked(key: string, since: number): void {
-    if (!this.#parking.has(key) && (this.#parkedKeys.get(key) ?? 0) <= since) this.#parkedKeys.delete(key)
-  }
-
-  /** Another process, or a person, has changed parked messages: these keys had some when they were read, after `since` parkings. */
-  reload(keys: readonly string[], since: number): void {
-    for (const key of Array.from(this.#parkedKeys.keys())) this.unparked(key, since)
-    for (const key of keys) if (!this.#parkedKeys.has(key)) this.#parkedKeys.set(key, 0)
-  }
-
-  #guard(): { guard: 'lease'; name: string; epoch: number } {
-    return { guard: 'lease', name: this.lease.name, epoch: this.lease.epoch }
-  }
-
-  /**
-   * Commits under our lease; nothing that we write can land after somebody else has taken over. That the store takes
-   * nothing at the moment (it is full, or busy) is no reason to do again what was done: until it does, we wait.
-   */
-  async commit(writes: readonly Write[], guards: Unit['guards'] = [], sync: Sync = 'relaxed'): Promise<void> {
-    for (;;) {
-      try {
-        await this.#of.commit.add({ guards: [this.#guard(), ...guards], writes }, sync)
-        return
-      } catch (e) {
-        if (unclear(e) || isFault(e, 'store.closed') || this.#abandoned || this.#closing) throw e
-        this.#of.refused(this, e)
-        await new Promise<void>((resolve) => {
-          const end = (): void => {
-            this.#hurry.delete(end)
-            cancel()
-            resolve()
-          }
-          const cancel = this.#of.after(tryAgain, end)
-          this.#hurry.add(end)
-        })
-      }
-    }
   }
 
   /** A handler is about to run. */
@@ -458,14 +390,13 @@ export class Partition {
     this.#abandoned = true
     this.#leaving?.resolve(false)
     this.#cursor.abandon()
-    for (const end of this.#hurry) end()
+    this.fenced.end()
   }
 
   /** Resolves when everything that ended is saved, or the store has refused it once more. */
   close(): Promise<void> {
     this.stop()
-    this.#closing = true
-    for (const end of this.#hurry) end()
+    this.fenced.end()
     return this.#cursor.settled()
   }
 }

@@ -151,7 +151,7 @@ export class Retries {
     const alone = crashed !== undefined
     const at = { subscription: parked.subscription, partition: parked.partition, offset: parked.offset }
     try {
-      await owner.commit(
+      await owner.fenced.commit(
         [
           {
             write: 'repark',
@@ -199,7 +199,7 @@ export class Retries {
     const { state, attempts, faults, heldBy } = parked
     const at = { subscription: parked.subscription, partition: parked.partition, offset: parked.offset }
     const due = this.#runtime.clock.now()
-    await owner
+    await owner.fenced
       .commit([{ write: 'repark', at, state, attempts, due, faults, heldBy }], [this.#guard(parked)])
       // Then it is one that crashed: it runs alone, and an attempt is lost.
       .catch(() => {})
@@ -221,26 +221,26 @@ export class Retries {
     const now = this.#runtime.clock.now()
     if (failed) {
       const verdict = this.#of.verdict(failed, parked.attempts, parked.faults, now)
-      await run.owner.commit([{ write: 'repark', at, ...verdict }], [this.#guardOf(run)])
+      await run.owner.fenced.commit([{ write: 'repark', at, ...verdict }], [this.#guardOf(run)])
       // The others that wait for the same connection need not each find out for themselves.
       if (verdict.heldBy !== null) {
-        await run.owner.commit([
+        await run.owner.fenced.commit([
           { write: 'postpone', subscription: at.subscription, heldBy: verdict.heldBy, due: verdict.due },
         ])
       }
       return
     }
-    if (!run.inTransaction) await run.owner.commit([{ write: 'unpark', at, now }], [this.#guardOf(run)])
-    this.#of.parked(parked.state, -1)
+    if (!run.inTransaction) await run.owner.fenced.commit([{ write: 'unpark', at, now }], [this.#guardOf(run)])
+    this.#of.parked(-1)
     if (parked.key === null) return
-    const since = run.owner.parkings
+    const since = run.owner.parkedKeys.parkings
     const next = await this.#runtime.store.read({
       read: 'parkedFirst',
       subscription: at.subscription,
       partition: at.partition,
       key: parked.key,
     })
-    if (next === null) run.owner.unparked(parked.key, since)
+    if (next === null) run.owner.parkedKeys.unparked(parked.key, since)
   }
 
   /** The run is over, however it ended: its message may be run again if it is due, and the next of its key. */

@@ -1,10 +1,11 @@
-import type { Parked, ParkedState, ReadResult, Store, Stored } from '#adapters/stores/port.ts'
+import type { Parked, ReadResult, Store, Stored } from '#adapters/stores/port.ts'
 import type { Cancel } from '#kernel/clock.ts'
-import { fault, isFault, toFault, type Fault } from '#kernel/fault.ts'
+import { isFault, toFault, type Fault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Alone } from './alone.ts'
-import { guardFault, unclear, type GroupCommit } from './commit.ts'
+import type { GroupCommit } from './commit.ts'
 import type { Delays } from './delays.ts'
+import { Gate } from './gate.ts'
 import { crash, failure, lastFailure, withFailure } from './history.ts'
 import type { Log, Topic } from './log.ts'
 import { park, recover, type RetryPlan, type Verdict } from './parking.ts'
@@ -12,12 +13,12 @@ import { Partition } from './partition.ts'
 import type { Pauses } from './pauses.ts'
 import type { Replays } from './replays.ts'
 import { Retries } from './retries.ts'
-import { Run, Runs } from './run.ts'
+import type { Run } from './run.ts'
+import { Running, type Handling } from './running.ts'
 import { readTrace, traceName } from './trace.ts'
 import type { Lease, Workers } from './workers.ts'
 
-export type SubscriptionOptions = {
-  readonly name: string
+export type SubscriptionOptions = Handling & {
   readonly topic: string
   /** Where a new subscription begins. */
   readonly from: 'beginning' | 'now'
@@ -25,16 +26,9 @@ export type SubscriptionOptions = {
   readonly concurrency: number
   /** Messages a run; 0: one at a time, in parallel across keys. */
   readonly batch: number
-  /** Milliseconds a run may take. */
-  readonly timeout: number
   readonly retry: RetryPlan
   /** Parked messages at which reading stops until a person or time has made room. */
   readonly parkedLimit: number
-  /**
-   * The handler. Resolves when done; rejects (or, for a batch, resolves to one fault or nothing per message) to park.
-   * May return synchronously.
-   */
-  readonly handle: (run: Run) => Promise<readonly (Fault | undefined)[] | void> | void
 }
 
 /** What the parts of a subscription need of it. */
@@ -59,16 +53,12 @@ export interface Worked {
   verdict(failed: Fault, attempts: number, faults: string | null, now: number): Verdict & { readonly faults: string }
   /** What becomes of a message that was running when its process ended. */
   suspected(now: number): Verdict & { readonly faults: string }
-  parked(state: ParkedState, change: number): void
+  /** So many more messages of it are parked. */
+  parked(change: number): void
   refused(partition: Partition, e: unknown): void
   trouble(partition: Partition, e: unknown): void
   lost(partition: Partition): void
 }
-
-/** After this many runs in a row that were held by one connection, reading pauses until the connection may be asked again. */
-const heldInARow = 16
-/** How long we wait before a refusal to read is looked into. */
-const lookAgain = 5_000
 
 /** A durable reader of one topic: its leased partitions, the room they share, its parked messages. */
 export class Subscription implements Worked {
@@ -83,21 +73,11 @@ export class Subscription implements Worked {
   readonly counts = { done: 0, failed: 0, running: 0 }
   readonly #runtime: Runtime<Store>
   readonly #workers: Workers
-  readonly #delays: Delays
-  readonly #runs = new Runs()
+  readonly #gate: Gate
+  readonly #running: Running
   readonly #leaves = new Map<Partition, Promise<void>>()
-  #parkedCount = 0
   #scheduled: Partition[] = []
   #refilling = false
-  #paused = false
-  #pausedPartitions: ReadonlySet<number> = new Set()
-  #heldPartitions: ReadonlySet<number> = new Set()
-  #stopped = false
-  #held = 0
-  #cooling = false
-  #cancelCool: Cancel | undefined
-  #cancelDeadline: Cancel | undefined
-  #cancelCount: Cancel | undefined
   /** A partition of ours may be taken up again, or be another's: called when that should be looked into. */
   onFree: () => void = () => {}
 
@@ -115,8 +95,20 @@ export class Subscription implements Worked {
     this.batch = options.batch
     this.#runtime = deps.runtime
     this.#workers = deps.workers
-    this.#delays = deps.delays
     this.retries = new Retries(this, deps.runtime, deps.alone)
+    this.#gate = new Gate(options, id, deps.runtime, {
+      parking: () => [...this.partitions.values()].reduce((sum, p) => sum + p.parkedKeys.onTheWay, 0),
+      wake: () => this.wake(),
+    })
+    this.#running = new Running(options, deps.runtime, deps.delays, {
+      topic,
+      log: deps.log,
+      commit: deps.commit,
+      retries: this.retries,
+      stopped: () => this.#gate.stopped,
+      ended: (run, failed) => this.#ended(run, failed),
+      trouble: (partition, e) => this.trouble(partition, e),
+    })
   }
 
   get name(): string {
@@ -132,8 +124,7 @@ export class Subscription implements Worked {
    * the order of their keys.
    */
   busy(partition: number): boolean {
-    for (const run of this.#runs) if (run.partition === partition) return true
-    return false
+    return this.#running.in(partition)
   }
 
   /** Works the partitions that we have been given the leases of. */
@@ -147,11 +138,11 @@ export class Subscription implements Worked {
       store.read({ read: 'parkedKeys', subscription: this.id, partition: p })
     const taken = [...leases].map(async ([p, lease]) => ({ p, lease, parkedKeys: await keysOf(p) }))
     for (const { p, lease, parkedKeys } of await Promise.all(taken)) {
-      if (this.#stopped || this.partitions.has(p)) continue
+      if (this.#gate.stopped || this.partitions.has(p)) continue
       const cursor = cursors.find((c) => c.partition === p) ?? { partition: p, low: 0, done: null }
       const trace = readTrace(lease.name, traces)
       const partition = new Partition(this, p, { lease, cursor, parkedKeys, trace })
-      this.#stop(partition)
+      this.#gate.mark(partition)
       this.partitions.set(p, partition)
       partition.wake()
     }
@@ -218,11 +209,11 @@ export class Subscription implements Worked {
 
   /** Whether new messages are read: not paused, not full of parked ones, not waiting for a connection that is down. */
   flowing(): boolean {
-    return !this.#paused && !this.#stopped && this.#parkedCount < this.options.parkedLimit && !this.#cooling
+    return this.#gate.open
   }
 
   room(): boolean {
-    return this.counts.running < this.options.concurrency && !this.#stopped && !this.#paused
+    return this.counts.running < this.options.concurrency && !this.#gate.stopped && !this.#gate.paused
   }
 
   schedule(partition: Partition): void {
@@ -243,135 +234,19 @@ export class Subscription implements Worked {
 
   /** Runs the handler, in a place that was held for it. */
   start(partition: Partition, messages: readonly Stored[], attempt: number, parked: boolean): void {
-    const deadline = this.#runtime.clock.mono() + this.options.timeout
-    const run = new Run(this.#runtime.store, {
-      topic: this.topic,
-      owner: partition,
-      partition: partition.index,
-      messages,
-      attempt,
-      deadline,
-      parked,
-    })
-    this.#runs.add(run)
-    this.#cancelDeadline ??= this.#runtime.clock.after(this.options.timeout, () => this.#expire())
-    let result: ReturnType<SubscriptionOptions['handle']>
-    try {
-      result = this.options.handle(run)
-    } catch (e) {
-      return this.#settle(
-        run,
-        run.messages.map(() => this.#fault(e)),
-      )
-    }
-    if (result === undefined) return this.#settle(run, undefined)
-    result.then(
-      (results) => this.#settle(run, results?.some(Boolean) ? results : undefined),
-      (e: unknown) =>
-        this.#settle(
-          run,
-          run.messages.map(() => this.#fault(e)),
-        ),
-    )
-  }
-
-  #fault(e: unknown): Fault {
-    return toFault(e, 'subscription.thrown')
-  }
-
-  /** A run ended: undefined, or a fault for each message that failed. Synchronous where nothing has to be waited for. */
-  #settle(run: Run, results: readonly (Fault | undefined)[] | undefined): void {
-    if (run.over) return
-    run.end()
-    this.#runs.remove(run)
-    if (run.parked || run.inTransaction || results !== undefined) {
-      void this.#decide(run, results)
-      return
-    }
-    run.owner.ended(run, undefined)
-    this.#ended(run, undefined)
-  }
-
-  async #decide(run: Run, given: readonly (Fault | undefined)[] | undefined): Promise<void> {
-    let failed = firstOf(given)
-    try {
-      const results = run.inTransaction ? await this.#endTransaction(run, given) : given
-      failed = firstOf(results)
-      // Drained: the message stays where it is, for whoever leases the partition next.
-      if (failed?.kind === 'cancelled' && this.#stopped) {
-        if (run.parked) await this.retries.undone(run)
-        else run.owner.unfinished()
-        return
-      }
-      if (run.parked) await this.retries.ended(run, failed)
-      else run.owner.ended(run, results)
-    } catch (e) {
-      failed = this.#fault(e)
-      // A person has decided about the message meanwhile: their decision stands.
-      if (!isFault(e, 'parked.state')) this.trouble(run.owner, e)
-    } finally {
-      if (run.parked) this.retries.left(run)
-      this.#ended(run, failed)
-    }
-  }
-
-  /**
-   * Commits what the handler wrote through `ctx.tx` together with the end of the run, or rolls it back; the faults, if it
-   * did not come to be. Throws when that is not known, or the message is not ours to end: then the store's word counts.
-   */
-  async #endTransaction(
-    run: Run,
-    results: readonly (Fault | undefined)[] | undefined,
-  ): Promise<readonly Fault[] | undefined> {
-    if (results !== undefined) {
-      await run.rollback()
-      return results.map((r) => r ?? fault('subscription.undone'))
-    }
-    try {
-      const outcome = await run.commit(run.parked ? this.retries.unit(run) : run.owner.unit(run))
-      if (!outcome.ok) throw guardFault(outcome.failed)
-      this.log.advanceBy(outcome.results)
-      return undefined
-    } catch (e) {
-      if (isFault(e, 'journal.fenced') || isFault(e, 'parked.state')) throw e
-      this.commit.doubt(e)
-      if (unclear(e) || isFault(e, 'store.closed')) throw e
-      return run.messages.map(() => this.#fault(e))
-    } finally {
-      if (run.delayed !== undefined) this.#delays.expect(run.delayed)
-    }
+    this.#running.start(partition, messages, attempt, parked)
   }
 
   #ended(run: Run, failed: Fault | undefined): void {
     if (failed === undefined) this.counts.done += run.messages.length
     else this.counts.failed++
-    this.#weigh(failed)
+    this.#gate.weigh(failed)
     this.unhold(run.owner)
-  }
-
-  /** Many runs in a row that one connection has held: stop handing out messages that would only be held too. */
-  #weigh(failed: Fault | undefined): void {
-    if (failed === undefined) {
-      this.#held = 0
-      return
-    }
-    const now = this.now()
-    const held = park(failed, 0, this.options.retry, now, this.#runtime.random)
-    if (held.state !== 'held') return
-    if (++this.#held < heldInARow) return
-    this.#held = 0
-    const wait = Math.max(100, held.due - now)
-    this.#cooling = true
-    this.#cancelCool?.()
-    this.#cancelCool = this.#runtime.clock.after(wait, () => {
-      this.#cooling = false
-      this.wake()
-    })
   }
 
   /** Hands room that became free to who waits for it, the partition of the ended run last. */
   #refill(partition: Partition): void {
-    if (this.#stopped) return
+    if (this.#gate.stopped) return
     this.retries.fill()
     if (partition.start()) {
       if (!this.#scheduled.includes(partition)) this.#scheduled.push(partition)
@@ -388,22 +263,6 @@ export class Subscription implements Worked {
     } finally {
       this.#refilling = false
     }
-  }
-
-  #expire(): void {
-    const now = this.#runtime.clock.mono()
-    for (let run = this.#runs.first; run && run.deadline <= now; run = this.#runs.first) {
-      const reason = fault('subscription.timeout', {
-        detail: { subscription: this.options.name, ms: this.options.timeout },
-      })
-      this.#settle(
-        run,
-        run.messages.map(() => reason),
-      )
-      run.end(reason)
-    }
-    const first = this.#runs.first
-    this.#cancelDeadline = first && this.#runtime.clock.after(first.deadline - now, () => this.#expire())
   }
 
   verdict(failed: Fault, attempts: number, faults: string | null, now: number): Verdict & { readonly faults: string } {
@@ -428,32 +287,8 @@ export class Subscription implements Worked {
     this.#runtime.log.write('warn', 'subscription.dead', { subscription: this.options.name, fault: record })
   }
 
-  parked(_state: ParkedState, change: number): void {
-    this.#countParked(this.#parkedCount + change)
-  }
-
-  /** Our count is made of what we have seen: before it stops the reading for good, the store is asked, again and again. */
-  #countParked(count: number): void {
-    const full = this.#parkedCount >= this.options.parkedLimit
-    this.#parkedCount = count
-    if (count < this.options.parkedLimit) {
-      if (full) this.wake()
-      return
-    }
-    if (this.#stopped) return
-    this.#cancelCount ??= this.#runtime.clock.after(lookAgain, () => {
-      this.#cancelCount = undefined
-      this.#runtime.store
-        .read({ read: 'parkedCounts' })
-        .then((counts) => this.#countParked(this.#parkedOf(counts)))
-        .catch(() => this.#countParked(this.#parkedCount))
-    })
-  }
-
-  /** What the store says, and what is on its way there. */
-  #parkedOf(counts: ReadResult<{ read: 'parkedCounts' }>): number {
-    const stored = counts.filter((c) => c.subscription === this.id).reduce((sum, c) => sum + c.count, 0)
-    return [...this.partitions.values()].reduce((sum, p) => sum + p.parking, stored)
+  parked(change: number): void {
+    this.#gate.parked(change)
   }
 
   /** The store takes nothing at the moment: what has ended waits to be written down. */
@@ -468,7 +303,7 @@ export class Subscription implements Worked {
   /** A commit of ours failed. Fenced: the partition belongs to another. Otherwise the store is in trouble: we look again in a second. */
   trouble(partition: Partition, e: unknown): void {
     if (isFault(e, 'journal.fenced')) return this.lost(partition)
-    if (isFault(e, 'store.closed') || this.#stopped) return
+    if (isFault(e, 'store.closed') || this.#gate.stopped) return
     this.#runtime.log.write('error', 'subscription.trouble', {
       subscription: this.options.name,
       partition: partition.index,
@@ -481,48 +316,36 @@ export class Subscription implements Worked {
   lost(partition: Partition): void {
     partition.abandon()
     if (this.partitions.get(partition.index) === partition) this.partitions.delete(partition.index)
-    if (this.#stopped) return
-    for (const run of this.#runs) if (run.owner === partition) run.abort(fault('journal.fenced'))
+    if (this.#gate.stopped) return
+    this.#running.abort(partition)
     this.onFree()
   }
 
   /** Another process, or an operator, has changed something: look at parked messages and the pauses again. */
   async refresh(pauses: Pauses, replays: Replays, counts: ReadResult<{ read: 'parkedCounts' }>): Promise<void> {
-    this.#countParked(this.#parkedOf(counts))
+    this.#gate.counted(counts)
     const mine = counts.filter((c) => c.subscription === this.id)
     for (const [p, partition] of this.partitions) {
       // Nothing is parked, and nothing is known to be: most subscriptions, most of the time.
-      if (mine.length === 0 && !partition.knowsParked) continue
-      const since = partition.parkings
+      if (mine.length === 0 && partition.parkedKeys.size === 0) continue
+      const since = partition.parkedKeys.parkings
       const keys = await this.#runtime.store.read({ read: 'parkedKeys', subscription: this.id, partition: p })
-      partition.reload(keys, since)
+      partition.parkedKeys.reload(keys, since)
     }
-    this.#paused = pauses.whole(this.options.name, this.options.topic)
-    this.#pausedPartitions = pauses.partitions(this.options.name)
-    this.#heldPartitions = replays.holds(this.options.name)
-    for (const partition of this.partitions.values()) this.#stop(partition)
+    this.#gate.told(pauses, replays)
+    for (const partition of this.partitions.values()) this.#gate.mark(partition)
     if (mine.some((c) => c.state === 'retry' || c.state === 'held')) this.retries.poll()
     this.wake()
   }
 
-  #stop(partition: Partition): void {
-    partition.paused = this.#pausedPartitions.has(partition.index)
-    partition.held = this.#heldPartitions.has(partition.index)
-  }
-
   get paused(): boolean {
-    return this.#paused
+    return this.#gate.paused
   }
 
   /** Why nothing is read at the moment, for people; undefined when messages flow. */
   get waiting(): string | undefined {
     if (this.#workers.outdated) return 'a newer worker has changed the store: this one waits to be replaced'
-    if (this.#paused) return 'paused'
-    if (this.#parkedCount >= this.options.parkedLimit)
-      return `${this.#parkedCount} messages are parked, the limit is ${this.options.parkedLimit}`
-    if (this.#cooling) return 'a connection is down'
-    if (this.#heldPartitions.size > 0) return 'a replay goes first'
-    return undefined
+    return this.#gate.waiting
   }
 
   /** Whether some leased partition that may go on has messages that are not finished. */
@@ -542,10 +365,8 @@ export class Subscription implements Worked {
 
   /** Takes no more, waits for what is running until `grace` ms have passed, gives up on the rest; saves, and gives the leases back. */
   async stop(grace: number): Promise<void> {
-    this.#stopped = true
+    this.#gate.stop()
     this.retries.stop()
-    this.#cancelCool?.()
-    this.#cancelCount?.()
     const given: Promise<void>[] = []
     const cancel = this.#runtime.clock.after(grace, () => given.push(this.#giveUp()))
     await Promise.all([...this.partitions.values()].map((p) => this.leave(p)))
@@ -553,22 +374,11 @@ export class Subscription implements Worked {
     // What still runs belongs to partitions that others have: its end says nothing any more.
     given.push(this.#giveUp())
     await Promise.all(given)
-    this.#cancelDeadline?.()
+    this.#running.close()
   }
 
   async #giveUp(): Promise<void> {
-    const ends: Promise<void>[] = []
-    for (let run = this.#runs.first; run; run = this.#runs.first) {
-      this.#runs.remove(run)
-      run.end(fault('app.draining'))
-      ends.push(run.rollback())
-      if (run.parked) ends.push(this.retries.undone(run))
-    }
-    await Promise.all(ends)
+    await this.#running.giveUp()
     for (const p of this.partitions.values()) p.giveUp()
   }
-}
-
-function firstOf(results: readonly (Fault | undefined)[] | undefined): Fault | undefined {
-  return results?.find((r) => r !== undefined)
 }

@@ -132,13 +132,13 @@ export const bugs: readonly PlantedBug[] = [
     edits: [
       {
         file: 'journal/partition.ts',
-        from: 'else if (m.key !== null && this.#parkedKeys.has(m.key)) this.#behind(m)',
-        to: 'else if (m.key === null && this.#parkedKeys.has(m.id)) this.#behind(m)',
+        from: 'else if (this.parkedKeys.has(m.key)) this.#behind(m)',
+        to: 'else if (this.parkedKeys.has(m.id)) this.#behind(m)',
       },
       {
         file: 'journal/partition.ts',
-        from: 'if (m.key === null || this.#parkedKeys.size === 0 || !this.#parkedKeys.has(m.key))',
-        to: 'if (m.offset >= 0)',
+        from: 'if (!this.parkedKeys.has(m.key)) return',
+        to: 'if (m.offset >= 0) return',
       },
     ],
   },
@@ -173,7 +173,7 @@ export const bugs: readonly PlantedBug[] = [
   one(
     'late-end-counts',
     'a run that the engine has given up on ends a second time',
-    'journal/subscription.ts',
+    'journal/running.ts',
     '    if (run.over) return\n',
     '',
   ),
@@ -188,8 +188,8 @@ export const bugs: readonly PlantedBug[] = [
     'retries-of-a-paused-one',
     'a paused subscription still tries parked messages again',
     'journal/subscription.ts',
-    'this.options.concurrency && !this.#stopped && !this.#paused',
-    'this.options.concurrency && !this.#stopped',
+    'this.options.concurrency && !this.#gate.stopped && !this.#gate.paused',
+    'this.options.concurrency && !this.#gate.stopped',
   ),
   one(
     'secret-in-the-history',
