@@ -2,8 +2,9 @@ import { Buffer } from 'node:buffer'
 import { codes } from '#kernel/codes.ts'
 import type { HttpRequest, HttpResponse } from '#kernel/http.ts'
 import { parsePosition, printPosition } from '#kernel/message.ts'
-import { mask, type Redactor } from '#kernel/redact.ts'
+import { mask } from '#kernel/redact.ts'
 import { shownBody } from '#patterns/connections/records/mask-body.ts'
+import type { Masking } from '#patterns/connections/records/masking.ts'
 import { shownPath, type CallRecord } from '#patterns/connections/records/record.ts'
 import type { OperationDeps } from '../operations/deps.ts'
 import type { Range } from '../operations/log-range.ts'
@@ -72,14 +73,14 @@ export function sameRequest(a: CallRecord, b: CallRecord): boolean {
 }
 
 /** Whether the record is one of a request like this. */
-export function isLike(record: CallRecord, request: HttpRequest, redact: Redactor): boolean {
+export function isLike(record: CallRecord, request: HttpRequest, shape: string, masking: Masking): boolean {
   const { body } = request
   const size = typeof body === 'string' ? body.length : (body?.byteLength ?? 0)
   const shown =
-    body === undefined || size === 0 ? undefined : shownBody(body, request.headers['content-type'] ?? '', size, redact)
+    body === undefined || size === 0 ? undefined : shownBody(body, request.headers['content-type'] ?? '', size, masking)
   return (
     record.method === request.method &&
-    plainPath(record.path) === plainPath(shownPath(request.path, redact)) &&
+    plainPath(record.path) === plainPath(shownPath(request.path, shape, masking)) &&
     record.request.body === shown
   )
 }

@@ -6,7 +6,8 @@ import type { HttpRequest, HttpResponse } from '#kernel/http.ts'
 import type { Position } from '#kernel/message.ts'
 import type { Draft } from '#journal/log.ts'
 import { operationsOf, type ConnectionDefinition } from '#patterns/connections/define.ts'
-import { isSafe } from '#patterns/connections/operation.ts'
+import { isSafe, prepare } from '#patterns/connections/operation.ts'
+import { operationMasking } from '#patterns/connections/records/options.ts'
 import type { CallRecord } from '#patterns/connections/records/record.ts'
 import { openConnection, type OpenConnection } from '#patterns/connections/run.ts'
 import { draft, type Origin } from '#patterns/topics/publish.ts'
@@ -135,16 +136,18 @@ export class NotingVerbs implements RunVerbs {
 
   /** Under a key: what was sent under that key. Without one: the same request, the next that was not taken yet. */
   #match(definition: ConnectionDefinition, operation: OperationHandle, request: HttpRequest): CallRecord | undefined {
-    const { redact } = this.#deps.runtime
-    const spec = operationsOf(definition).find((o) => o.name === operation.name)?.spec
+    const known = operationsOf(definition).find((o) => o.name === operation.name)
+    if (known === undefined) return undefined
+    const { spec } = known
+    const masking = operationMasking(definition.options, spec, this.#deps.runtime.redact)
     const of = this.#first.filter((r) => r.connection === operation.connection && r.operation === operation.name)
-    if (spec?.idempotent === 'key') {
-      const key = redact.text(request.headers[(spec.keyHeader ?? 'idempotency-key').toLowerCase()] ?? '')
+    if (spec.idempotent === 'key') {
+      const key = masking.text(request.headers[(spec.keyHeader ?? 'idempotency-key').toLowerCase()] ?? '')
       const under = of.filter((r) => r.key === key)
       for (const r of under) this.#used.add(r)
       return under.findLast((r) => r.outcome === 'ok') ?? under.at(-1)
     }
-    const like = of.filter((r) => isLike(r, request, redact))
+    const like = of.filter((r) => isLike(r, request, prepare(known, definition.options).shape, masking))
     const next =
       like.find((r) => r.outcome === 'ok' && !this.#used.has(r)) ??
       like.findLast((r) => r.outcome === 'ok') ??

@@ -264,10 +264,10 @@ export class OneCall {
   }
 
   #record(outcome: string): void {
-    const { deps, name, credentialHeader } = this.#shared
+    const { deps, name, recorder } = this.#shared
     const { started, key, attempts, sent, response } = this.#trail
-    if (!sent || attempts.length === 0) return
-    const { redact, clock, log } = deps.runtime
+    if (!sent || attempts.length === 0 || !recorder.keeps(outcome, attempts.length)) return
+    const { clock, log } = deps.runtime
     const ms = clock.mono() - started
     try {
       deps.record(
@@ -278,6 +278,8 @@ export class OneCall {
           operation: this.#ready.name,
           method: sent.ready.method,
           path: sent.path,
+          shape: sent.ready.shape,
+          theirs: this.#step?.path !== undefined,
           status: response?.status,
           outcome,
           attempts,
@@ -286,11 +288,11 @@ export class OneCall {
           correlation: this.#options.correlation,
           message: this.#options.message,
           requestHeaders: sent.headers,
-          requestBody: sent.body,
+          requestBody: recorder.bodies ? sent.body : undefined,
           responseHeaders: response?.headers,
-          responseBody: response && keptBody(response.body),
-          credentialHeader,
-          redact,
+          responseBody: response && recorder.bodies ? keptBody(response.body) : undefined,
+          recorder,
+          spec: sent.ready.spec,
         }),
       )
     } catch (error) {

@@ -19,6 +19,7 @@ import type { RetryOptions, RetrySchedule } from '#resilience/retry.ts'
 import type { Auth } from './auth/auth.ts'
 import type { Rule } from './answers/classify.ts'
 import type { Pages } from './paging/paging.ts'
+import type { RecordOptions } from './records/options.ts'
 
 export type ConnectionOptions = {
   /** `https://host[:port][/path]`: no user, query or fragment. Plain http only to this machine. */
@@ -42,6 +43,8 @@ export type ConnectionOptions = {
   readonly bulkhead?: BulkheadOptions
   /** What answers mean, before the common table is asked. First that fits. */
   readonly rules?: readonly Rule[]
+  /** What is kept of its calls, beside that keys, tokens, card numbers and personal data are masked. */
+  readonly record?: RecordOptions
   /** Longest answer in bytes; a longer one is cut off and refused. Default 8 MiB. */
   readonly maxBytes?: number
   /** Certificates (PEM) trusted in addition to the system's; keys (base64 SHA-256 of SPKI), one of which must be in the chain. */

@@ -14,6 +14,7 @@ import { operationsOf, type ConnectionDefinition } from './define.ts'
 import { prepare, type Ready } from './operation.ts'
 import { pager, type PageStep } from './paging/paging.ts'
 import type { EndedCall } from './records/record.ts'
+import { Recorder } from './records/recorder.ts'
 
 export type { CallOptions } from './call.ts'
 
@@ -57,7 +58,7 @@ export type Shared = {
   readonly rules: readonly Rule[]
   readonly maxBytes: number
   readonly auth: Credentials | undefined
-  readonly credentialHeader: string | undefined
+  readonly recorder: Recorder
   readonly pipeline: Pipeline
   readonly deps: ConnectionDeps
   readonly counters: Counters
@@ -121,7 +122,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
     rules: options.rules ?? [],
     maxBytes: options.maxBytes ?? 8_388_608,
     auth: auth && credentials(auth, deps.runtime),
-    credentialHeader: auth && 'header' in auth ? auth.header.toLowerCase() : undefined,
+    recorder: new Recorder(options, deps.runtime),
     pipeline,
     deps,
     counters: { calls: 0, succeeded: 0, failed: 0, refused: 0, attempts: 0, retries: 0, verified: 0 },

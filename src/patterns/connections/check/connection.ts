@@ -9,6 +9,7 @@ import { headerProblems, isFieldName, isSpan } from './parts.ts'
 import { consequences } from '../answers/classify.ts'
 import { collided, operationsOf, reserved, type ConnectionDefinition } from '../define.ts'
 import { checkOperation } from './operation.ts'
+import { recordProblems } from '../records/options.ts'
 
 const known = [
   'baseUrl',
@@ -21,6 +22,7 @@ const known = [
   'bulkhead',
   'rules',
   'maxBytes',
+  'record',
   'tls',
   'insecure',
 ]
@@ -39,6 +41,7 @@ export function checkConnection(definition: ConnectionDefinition): Problem[] {
     ...timeoutProblems(at('timeout'), options['timeout']),
     ...ruleProblems(at('rules'), options['rules']),
     ...tlsProblems(at('tls'), options['tls']),
+    ...recordProblems(at('record'), options['record']),
     ...(options['breaker'] === undefined ? [] : breakerProblems(at('breaker'), options['breaker'])),
     ...(options['bulkhead'] === undefined ? [] : bulkheadProblems(at('bulkhead'), options['bulkhead'])),
     ...(options['retry'] === undefined || options['retry'] === false

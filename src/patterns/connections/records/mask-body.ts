@@ -1,4 +1,5 @@
-import { mask, type Redactor } from '#kernel/redact.ts'
+import { mask } from '#kernel/redact.ts'
+import type { Masking } from './masking.ts'
 
 /** Most characters of a body that a call record shows. */
 export const shown = 4_096
@@ -13,12 +14,12 @@ export const looked = 8_192
  * as its size. JSON and forms are masked by field name without being parsed whole, so the cost is bounded by the window and
  * not by the body, and a body cut in the middle or not quite JSON is masked as well.
  */
-export function shownBody(body: string | Uint8Array, type: string, size: number, redact: Redactor): string {
+export function shownBody(body: string | Uint8Array, type: string, size: number, masking: Masking): string {
   const text = typeof body === 'string' ? body.slice(0, looked) : lossy.decode(body.subarray(0, looked))
   if (typeof body !== 'string' && isBinary(text)) return `[${size} bytes]`
   const cut = (typeof body === 'string' ? body.length : body.byteLength) > looked || size > looked
-  const named = type.includes('form-urlencoded') ? maskForm(text, redact) : maskJson(text, redact)
-  const safe = redact.text(named)
+  const named = type.includes('form-urlencoded') ? maskForm(text, masking) : maskJson(text, masking)
+  const safe = masking.text(named)
   if (cut) return `${safe.slice(0, Math.max(0, Math.min(shown, safe.length - shown)))}… (${size} bytes)`
   return safe.length > shown ? `${safe.slice(0, shown)}… (${size} bytes)` : safe
 }
@@ -34,8 +35,7 @@ function isBinary(text: string): boolean {
  * JSON text with the values of sensitive names replaced, whatever they are: text, number, object or list. Walks from quote to
  * quote. A string with escapes is decoded before secrets are looked for in it, since `\u0073ecret` is the same text.
  */
-export function maskJson(text: string, redact: Redactor): string {
-  const known = namesOf(redact)
+export function maskJson(text: string, masking: Masking): string {
   let out = ''
   let from = 0
   for (let at = text.indexOf('"'); at >= 0; at = text.indexOf('"', from)) {
@@ -45,11 +45,11 @@ export function maskJson(text: string, redact: Redactor): string {
     from = end
     const next = skipSpace(text, end)
     if (text.charCodeAt(next) !== colon) {
-      out += token.includes('\\') ? unescaped(token, redact) : token
+      out += token.includes('\\') ? unescaped(token, masking) : token
       continue
     }
     out += token
-    if (!isSensitive(token.includes('\\') ? (decoded(token) ?? token) : token.slice(1, -1), redact, known)) continue
+    if (!masking.hides(token.includes('\\') ? (decoded(token) ?? token) : token.slice(1, -1))) continue
     const value = skipSpace(text, next + 1)
     if (text.startsWith('null', value) || value >= text.length) continue
     out += `${text.slice(end, value)}"${mask}"`
@@ -59,41 +59,23 @@ export function maskJson(text: string, redact: Redactor): string {
 }
 
 /** `a=1&password=[masked]`; a name with brackets (`card[number]`) is judged by each of its parts. */
-export function maskForm(text: string, redact: Redactor): string {
+export function maskForm(text: string, masking: Masking): string {
   return text
     .split('&')
     .map((pair) => {
       const at = pair.indexOf('=')
       if (at < 0) return pair
       const name = plain(pair.slice(0, at))
-      if (name.split(/[[\].]+/).some((part) => isSensitive(part, redact))) return `${pair.slice(0, at)}=${mask}`
+      if (name.split(/[[\].]+/).some((part) => masking.hides(part))) return `${pair.slice(0, at)}=${mask}`
       // A secret may be spelled with percent signs: look for it decoded, show it decoded if it was there.
       const value = plain(pair.slice(at + 1))
-      const masked = redact.text(value)
+      const masked = masking.text(value)
       return masked === value ? pair : `${pair.slice(0, at)}=${masked}`
     })
     .join('&')
 }
 
 const colon = 58
-
-const names = new WeakMap<Redactor, Map<string, boolean>>()
-
-/** Whether the redactor masks a field of this name. Answers are remembered, at most 4,096 of them. */
-export function isSensitive(name: string, redact: Redactor, known = namesOf(redact)): boolean {
-  let answer = known.get(name)
-  if (answer === undefined) {
-    const tried = redact.value({ [name]: 0 }) as Readonly<Record<string, unknown>>
-    known.set(name, (answer = tried[name] === mask))
-  }
-  return answer
-}
-
-function namesOf(redact: Redactor): Map<string, boolean> {
-  let known = names.get(redact)
-  if (!known || known.size > 4_096) names.set(redact, (known = new Map()))
-  return known
-}
 
 function endOfString(text: string, from: number): number {
   for (let at = text.indexOf('"', from + 1); at >= 0; at = text.indexOf('"', at + 1)) {
@@ -126,10 +108,10 @@ function skipSpace(text: string, from: number): number {
   return at
 }
 
-function unescaped(token: string, redact: Redactor): string {
+function unescaped(token: string, masking: Masking): string {
   const value = decoded(token)
   if (value === undefined) return token
-  const masked = redact.text(value)
+  const masked = masking.text(value)
   return masked === value ? token : JSON.stringify(masked)
 }
 

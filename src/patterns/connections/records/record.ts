@@ -1,7 +1,10 @@
 import type { Phases } from '#kernel/http.ts'
-import { mask, type Redactor } from '#kernel/redact.ts'
+import { mask } from '#kernel/redact.ts'
 import { inspect } from '#kernel/inspect.ts'
-import { isSensitive, looked, shownBody } from './mask-body.ts'
+import { looked, maskForm, shownBody } from './mask-body.ts'
+import type { OperationSpec } from '../define.ts'
+import type { Masking } from './masking.ts'
+import type { Recorder } from './recorder.ts'
 
 /** What was sent and what came back, masked: plain JSON that may be stored, shown and exported. */
 export type CallRecord = {
@@ -12,7 +15,7 @@ export type CallRecord = {
   readonly connection: string
   readonly operation: string
   readonly method: string
-  /** With the parameters filled in; every value of the query is masked. Empty when nothing was to be sent. */
+  /** With the parameters filled in. Of an address that they gave us (a next page) every value of the query is masked. */
   readonly path: string
   readonly status?: number
   /** `ok` or the code of the fault that the caller got. */
@@ -61,6 +64,8 @@ export type Wire = {
   readonly operation: string
   readonly method: string
   readonly path: string
+  /** `/charges/:id` */
+  readonly shape: string
   readonly status: number | undefined
   readonly outcome: string
   readonly attempts: readonly Tried[]
@@ -72,9 +77,11 @@ export type Wire = {
   readonly requestBody: Body
   readonly responseHeaders: Readonly<Record<string, string>> | undefined
   readonly responseBody: Body
-  /** A header that carries the credential under a name that no rule knows. */
-  readonly credentialHeader: string | undefined
-  readonly redact: Redactor
+  /** The path came from an answer of theirs: what its query means is theirs to know. */
+  readonly theirs: boolean
+  /** What is not shown; asked when the record is written, since a schema may have to be looked through. */
+  readonly recorder: Pick<Recorder, 'masking' | 'credentialName'>
+  readonly spec: OperationSpec
 }
 
 /**
@@ -118,45 +125,82 @@ export function keptBody(body: Uint8Array): Uint8Array {
 }
 
 export function callRecord(w: Wire): CallRecord {
-  const { redact } = w
+  const { credentialName } = w.recorder
+  const masking = w.recorder.masking(w.spec)
   return {
     id: w.id,
     time: new Date(w.time).toISOString(),
     connection: w.connection,
     operation: w.operation,
     method: w.method,
-    path: shownPath(w.path, redact),
+    path: w.theirs ? theirPath(w.path, masking) : shownPath(w.path, w.shape, masking, credentialName),
     ...(w.status === undefined ? {} : { status: w.status }),
     outcome: w.outcome,
     attempts: w.attempts.map(rounded),
     ms: round(w.ms),
-    ...(w.key === undefined ? {} : { key: redact.text(w.key) }),
-    ...(w.correlation === undefined ? {} : { correlation: redact.text(w.correlation) }),
-    ...(w.message === undefined ? {} : { message: redact.text(w.message) }),
-    request: side(w.requestHeaders, w.requestBody, w),
-    ...(w.responseHeaders === undefined ? {} : { response: side(w.responseHeaders, w.responseBody, w) }),
+    ...(w.key === undefined ? {} : { key: masking.text(w.key) }),
+    ...(w.correlation === undefined ? {} : { correlation: masking.text(w.correlation) }),
+    ...(w.message === undefined ? {} : { message: masking.text(w.message) }),
+    request: side(w.requestHeaders, w.requestBody, masking, credentialName),
+    ...(w.responseHeaders === undefined
+      ? {}
+      : { response: side(w.responseHeaders, w.responseBody, masking, credentialName) }),
   }
 }
 
-/** `/charges/ch_1?order=[masked]`: parameters of the path are shown, values of the query never. */
-export function shownPath(path: string, redact: Redactor): string {
+/** `/charges/ch_1?order=o1&email=[masked]`: our own words, so what is in the query is masked like a form. */
+export function shownPath(whole: string, shape: string, masking: Masking, credential?: string): string {
+  const path = shape.includes(':') ? withoutHidden(whole, shape, masking) : whole
   const at = path.indexOf('?')
-  const query = at < 0 ? '' : path.slice(at).replace(/=[^&]*/g, `=${mask}`)
-  return redact.text(at < 0 ? path : path.slice(0, at) + query).slice(0, 2_000)
+  if (at < 0) return masking.text(path).slice(0, 2_000)
+  const own: Masking = {
+    hides: (name) => name === credential || masking.hides(name),
+    text: (text) => masking.text(text),
+  }
+  // Cut after masking: a secret must not be cut in two and then pass.
+  return masking.text(`${path.slice(0, at)}?${maskForm(path.slice(at + 1), own)}`).slice(0, 2_000)
 }
 
-function side(headers: Readonly<Record<string, string>>, body: Body, w: Wire): CallSide {
+/** `/users/[masked]/orders`, where the parameter has the name of something that is not shown. */
+function withoutHidden(path: string, shape: string, masking: Masking): string {
+  const params = [...shape.matchAll(/(?<![A-Za-z0-9]):([A-Za-z_]\w*)/g)].map((m) => m[1]!)
+  if (!params.some((name) => masking.hides(name))) return path
+  // The values of parameters have no slash (they are encoded), and the shape ends where the query begins.
+  const pattern = shape
+    .split(/(?<![A-Za-z0-9]):[A-Za-z_]\w*/)
+    .map((text) => `(${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')})`)
+    .join('([^/?]+)')
+  return path.replace(new RegExp(`${pattern}(?=\\?|$)`), (_all, ...groups: readonly unknown[]) =>
+    groups
+      .slice(0, 2 * params.length + 1)
+      .map((text, i) => (i % 2 === 1 && masking.hides(params[(i - 1) / 2]!) ? mask : String(text)))
+      .join(''),
+  )
+}
+
+/** `/charges?after=[masked]`: nobody can tell a signature from a page number. */
+function theirPath(path: string, masking: Masking): string {
+  const at = path.indexOf('?')
+  const query = at < 0 ? '' : path.slice(at).replace(/=[^&]*/g, `=${mask}`)
+  return masking.text(at < 0 ? path : path.slice(0, at) + query).slice(0, 2_000)
+}
+
+function side(
+  headers: Readonly<Record<string, string>>,
+  body: Body,
+  masking: Masking,
+  credentialName: string | undefined,
+): CallSide {
   const shown: Record<string, string> = {}
   for (const name of Object.keys(headers)) {
     const value = headers[name]!
-    // Cut after masking: a secret must not be cut in two and then pass.
-    if (name === w.credentialHeader || isSensitive(name, w.redact)) shown[name] = mask
-    else if (name.endsWith('location')) shown[name] = shownPath(value, w.redact)
-    else shown[name] = w.redact.text(value).slice(0, 1_000)
+    if (name === credentialName || masking.hides(name)) shown[name] = mask
+    else if (name.endsWith('location')) shown[name] = theirPath(value, masking)
+    else shown[name] = masking.text(value).slice(0, 1_000)
   }
   if (body === undefined || body.length === 0) return { headers: shown }
   const size = Number(headers['content-length'] ?? (typeof body === 'string' ? body.length : body.byteLength))
-  return { headers: shown, body: shownBody(body, headers['content-type'] ?? '', size, w.redact) }
+  return { headers: shown, body: shownBody(body, headers['content-type'] ?? '', size, masking) }
 }
 
 function rounded(a: Tried): CallAttempt {

@@ -1,0 +1,44 @@
+import type { Random } from '#kernel/random.ts'
+import type { Redactor } from '#kernel/redact.ts'
+import type { ConnectionOptions, OperationSpec } from '../define.ts'
+import type { Masking } from './masking.ts'
+import { operationMasking } from './options.ts'
+
+/** Decides for one connection which calls are recorded, and what of them is not shown. */
+export class Recorder {
+  readonly #options: ConnectionOptions
+  readonly #random: Random
+  readonly #redact: Redactor
+  readonly #sample: number
+  readonly #maskings = new Map<OperationSpec, Masking>()
+  readonly bodies: boolean
+  /** A header or a parameter of the query that carries the credential, under a name that no rule knows. */
+  readonly credentialName: string | undefined
+
+  constructor(options: ConnectionOptions, runtime: { readonly random: Random; readonly redact: Redactor }) {
+    const { auth, record } = options
+    this.#options = options
+    this.#random = runtime.random
+    this.#redact = runtime.redact
+    this.#sample = record?.sample ?? 1
+    this.bodies = record?.bodies !== 'none'
+    if (auth !== undefined && 'header' in auth) this.credentialName = auth.header.toLowerCase()
+    else if (auth !== undefined && 'query' in auth) this.credentialName = auth.query
+  }
+
+  /** What went well at once is recorded by chance, everything else always. */
+  keeps(outcome: string, attempts: number): boolean {
+    if (this.#sample === 1 || outcome !== 'ok' || attempts > 1) return true
+    return this.#random.float() < this.#sample
+  }
+
+  /** Made with the first record of the operation: a schema is asked once. */
+  masking(spec: OperationSpec): Masking {
+    let masking = this.#maskings.get(spec)
+    if (masking === undefined) {
+      masking = operationMasking(this.#options, spec, this.#redact)
+      this.#maskings.set(spec, masking)
+    }
+    return masking
+  }
+}
