@@ -252,6 +252,16 @@ export const codes = {
     409,
     'Another message is parked at this place. Both stay what they are; decide about that one first.',
   ),
+  'call.incomplete': row(
+    'invalid',
+    409,
+    'The record of the call does not hold all that was sent: part of it is masked or cut. Give the input, or replay its message.',
+  ),
+  'call.settled': row(
+    'conflict',
+    409,
+    'The call has happened, or may have, and sending it once more may have its effect twice. Look at their side first; then say that it is to be sent again.',
+  ),
   'rehearsal.unanswered': row(
     'rejected',
     502,

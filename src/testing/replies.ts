@@ -4,6 +4,7 @@ import type { Clock } from '#kernel/clock.ts'
 import type { OperationHandle } from '#kernel/handle.ts'
 import type { Operation } from '#patterns/connections/define.ts'
 import { parseTemplate, type Template } from '#patterns/connections/template.ts'
+import { inputOf } from '#patterns/connections/unrender.ts'
 
 /** What other people's API does with a call. A plain value is a 200 with it as JSON. */
 export type Reply =
@@ -71,7 +72,7 @@ export class ScriptedHttp implements HttpOut {
 
   async send(request: HttpRequest): Promise<HttpResponse> {
     for (const s of this.#scripts) {
-      const input = s.operation.connection === request.pool ? match(s.template, request) : undefined
+      const input = s.operation.connection === request.pool ? inputOf(s.template, request) : undefined
       if (!input) continue
       s.called.push({
         input,
@@ -117,19 +118,4 @@ export class ScriptedHttp implements HttpOut {
 
 function isReply(value: unknown): value is Reply {
   return typeof value === 'object' && value !== null && '~reply' in value
-}
-
-/** The input that a request was made from: parameters of the path, query, JSON body. Undefined: another operation. */
-function match(template: Template, request: HttpRequest): Record<string, unknown> | undefined {
-  if (request.method !== template.method) return undefined
-  const [path = '', query = ''] = request.path.split('?')
-  const escaped = template.texts.map((t) => t.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-  const found = new RegExp(`${escaped.join('([^/]+)')}$`).exec(path)
-  if (!found) return undefined
-  const input: Record<string, unknown> = {}
-  template.params.forEach((name, i) => (input[name] = decodeURIComponent(found[i + 1]!)))
-  for (const [name, value] of new URLSearchParams(query)) input[name] = value
-  const body = typeof request.body === 'string' ? request.body : request.body && new TextDecoder().decode(request.body)
-  const parsed: unknown = body?.startsWith('{') ? JSON.parse(body) : {}
-  return { ...input, ...(parsed as object) }
 }

@@ -1,3 +1,4 @@
+import { numbered, type NumberedCall } from './call-record.ts'
 import type { OperationDeps } from './deps.ts'
 
 export type CallQuery = {
@@ -9,10 +10,8 @@ export type CallQuery = {
   readonly before?: number
 }
 
-export type ShownCall = { readonly call: number; readonly [field: string]: unknown }
-
 /** Call records, newest first, masked when they were written. Default 20, at most 1,000. */
-export async function calls(deps: OperationDeps, query: CallQuery = {}): Promise<readonly ShownCall[]> {
+export async function calls(deps: OperationDeps, query: CallQuery = {}): Promise<readonly NumberedCall[]> {
   await deps.journal.calls.flush()
   const rows = await deps.runtime.store.read({
     read: 'calls',
@@ -21,5 +20,5 @@ export async function calls(deps: OperationDeps, query: CallQuery = {}): Promise
     ...(query.outcome === undefined ? {} : { outcome: query.outcome }),
     ...(query.before === undefined ? {} : { before: query.before }),
   })
-  return rows.map((r) => ({ call: r.id, ...(JSON.parse(r.record) as object) }))
+  return rows.map(numbered)
 }

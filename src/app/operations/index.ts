@@ -1,6 +1,8 @@
 import type { Json } from '#kernel/json.ts'
-import { calls, type CallQuery, type ShownCall } from './calls.ts'
+import { calls, type CallQuery } from './calls.ts'
+import { callRecord, type NumberedCall } from './call-record.ts'
 import type { OperationDeps } from './deps.ts'
+import { diffCalls, type CallsCompared } from './diff-calls.ts'
 import { discard } from './discard.ts'
 import type { DriveOptions } from './drive.ts'
 import { explain, type Explained } from './explain.ts'
@@ -11,6 +13,7 @@ import { parked, type ParkedMessage, type ParkedQuery } from './parked.ts'
 import { pause, resume, type PauseTarget } from './pause.ts'
 import { purge, type Purge, type Purged } from './purge.ts'
 import { redrive, type Redrive, type Redriven } from './redrive.ts'
+import { resend, type Resend, type Resent } from './resend.ts'
 import { rehearse, type Rehearse, type Rehearsed } from './rehearse.ts'
 import { editAndReplay, replay } from './replay.ts'
 import { cancelReplay, replayTopic, resumeReplay, type ReplayTopic, type TopicReplayed } from './replay-topic.ts'
@@ -44,7 +47,10 @@ export interface Operations {
   pause(what: string | PauseTarget, options?: { readonly reason?: string }): Promise<void>
   resume(what: string | PauseTarget): Promise<void>
   trail(limit?: number): Promise<readonly TrailEntry[]>
-  calls(query?: CallQuery): Promise<readonly ShownCall[]>
+  calls(query?: CallQuery): Promise<readonly NumberedCall[]>
+  call(call: number): Promise<NumberedCall>
+  diffCalls(call: number, other?: number): Promise<CallsCompared>
+  resend(query: Resend): Promise<Resent>
   explain(code: string): Explained
 }
 
@@ -70,6 +76,9 @@ export function operations(deps: OperationDeps): Operations {
     trail: (limit) => trail(deps, limit),
     as: (by) => operations({ ...deps, by }),
     calls: (query) => calls(deps, query),
+    call: (call) => callRecord(deps, call),
+    diffCalls: (call, other) => diffCalls(deps, call, other),
+    resend: (query) => resend(deps, query),
     explain,
   }
 }

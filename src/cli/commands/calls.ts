@@ -1,9 +1,14 @@
-import { fault } from '#kernel/fault.ts'
-import type { ShownCall } from '#app/operations/calls.ts'
-import type { CallRecord, CallSide } from '#patterns/connections/records/record.ts'
+import type { Command } from 'commander'
+import type { NumberedCall } from '#app/operations/call-record.ts'
+import type { Difference } from '#app/operations/differences.ts'
+import type { CallsCompared } from '#app/operations/diff-calls.ts'
+import { reasonOption } from '../bulk.ts'
+import { callLines } from '../call-lines.ts'
 import type { Declare, ProjectOptions } from '../command.ts'
 import { aboutProject, limit, number } from '../command.ts'
-import { fields, jsonLine, shownTime } from '../render.ts'
+import { escapeControls } from '../escape.ts'
+import { readData } from '../given.ts'
+import { jsonLine, preview, shownTime } from '../render.ts'
 import { table } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
 import { withApp } from '../with-app.ts'
@@ -14,41 +19,33 @@ type Options = ProjectOptions & {
   readonly limit: number
   readonly before?: number
 }
-/** What `callRecord` wrote, with its number: plain JSON of the store, so each field may be absent in an older one. */
-type Call = { readonly call: number } & CallRecord
 
-export const calls: Declare = (command, terminal) =>
+export const calls: Declare = (command, terminal) => {
   aboutProject(
     command
-      .description(
-        'Calls to other systems and what they answered, newest first, or one call whole. Masked when written.',
-      )
-      .argument('[number]', 'one call whole: attempts, request, response', number)
+      .description('Calls to other systems and what they answered, newest first. Masked when written.')
       .option('--connection <name>', 'of this connection only')
       .option('--failed', 'only those that did not end well')
       .option('-n, --limit <number>', 'at most so many, newest first (1 to 1000)', limit, 20)
       .option('--before <number>', 'those with a smaller number: the next page', number),
     'fairlead calls --connection payments --failed',
-  ).action(async (id: number | undefined, options: Options) => {
-    const query =
-      id !== undefined
-        ? { before: id + 1, limit: 1 }
-        : {
-            limit: options.limit,
-            ...(options.connection === undefined ? {} : { connection: options.connection }),
-            ...(options.failed ? { outcome: 'failed' } : {}),
-            ...(options.before === undefined ? {} : { before: options.before }),
-          }
-    const found = await withApp(options.config, (app) => app.operations.calls(query))
-    const [one] = found
-    if (id !== undefined && one?.call !== id) {
-      throw fault('journal.missing', {
-        message: `there is no call record ${id}: retention removed it, or it never existed`,
-      })
-    }
-    if (options.json) return terminal.out(jsonLine(id === undefined ? found : one))
-    for (const line of id === undefined ? list(found, terminal) : whole(one as Call)) terminal.out(line)
+  ).action(async (options: Options) => {
+    const found = await withApp(options.config, (app) =>
+      app.operations.calls({
+        limit: options.limit,
+        ...(options.connection === undefined ? {} : { connection: options.connection }),
+        ...(options.failed ? { outcome: 'failed' } : {}),
+        ...(options.before === undefined ? {} : { before: options.before }),
+      }),
+    )
+    if (options.json) return terminal.out(jsonLine(found))
+    for (const line of list(found, terminal)) terminal.out(line)
   })
+  show(command.command('show'), terminal)
+  diff(command.command('diff'), terminal)
+  resend(command.command('resend'), terminal)
+  return command
+}
 
 const columns = [
   { title: 'number', align: 'right' },
@@ -61,9 +58,9 @@ const columns = [
   { title: 'path', least: 10 },
 ] as const
 
-function list(found: readonly ShownCall[], terminal: Terminal): string[] {
+function list(found: readonly NumberedCall[], terminal: Terminal): string[] {
   if (found.length === 0) return ['There are no such call records.']
-  const rows = (found as readonly Call[]).map((c) => [
+  const rows = found.map((c) => [
     c.call,
     shownTime(c.time),
     `${c.connection}.${c.operation}`,
@@ -76,38 +73,103 @@ function list(found: readonly ShownCall[], terminal: Terminal): string[] {
   return table(columns, rows, terminal)
 }
 
-function whole(c: Call): string[] {
-  return fields([
-    ['number', `${c.call}`],
-    ['operation', `${c.connection}.${c.operation}`],
-    ['time', c.time],
-    ['request', `${c.method} ${c.path}`],
-    ['status', c.status === undefined ? undefined : `${c.status}`],
-    ['outcome', c.outcome],
-    ['took', `${c.ms} ms`],
-    ['key', c.key],
-    ['message', c.message],
-    ['correlation', c.correlation],
-    ['attempts', c.attempts.flatMap(attemptLine)],
-    ...side('sent', c.request),
-    ...side('received', c.response),
-  ])
+/* `--config` and `--json` belong to the command above as well, and may stand on either side: hence `optsWithGlobals`. */
+
+function show(command: Command, terminal: Terminal): void {
+  aboutProject(
+    command
+      .summary('one call whole')
+      .description('One call whole: attempts with their phases, what was sent and what came back.')
+      .argument('<number>', 'of `fairlead calls`', number),
+    'fairlead calls show 128',
+  ).action(async (call: number, _: unknown, self: Command) => {
+    const options = self.optsWithGlobals<ProjectOptions>()
+    const found = await withApp(options.config, (app) => app.operations.call(call))
+    if (options.json) return terminal.out(jsonLine(found))
+    for (const line of callLines(found)) terminal.out(line)
+  })
 }
 
-function attemptLine(a: CallRecord['attempts'][number]): string[] {
-  const phases = Object.entries(a.phases ?? {}).map(([name, ms]) => `${name} ${ms}`)
-  const what = [a.purpose, a.status, a.code ?? (a.status === undefined ? undefined : 'ok')].filter(
-    (v) => v !== undefined,
-  )
-  return fields([
-    [`at ${a.at} ms`, `${what.join(' ')}, took ${a.ms} ms${phases.length > 0 ? ` (${phases.join(', ')})` : ''}`],
-  ])
+function diff(command: Command, terminal: Terminal): void {
+  aboutProject(
+    command
+      .summary('compare a call with one that went well')
+      .description(
+        'What is different in a call from the last one of its operation that went well, or from another one: request, response, times.',
+      )
+      .argument('<number>', 'of `fairlead calls`', number)
+      .argument('[other]', 'compare with this one instead', number),
+    'fairlead calls diff 128',
+  ).action(async (call: number, other: number | undefined, _: unknown, self: Command) => {
+    const options = self.optsWithGlobals<ProjectOptions>()
+    const found = await withApp(options.config, (app) => app.operations.diffCalls(call, other))
+    if (options.json) return terminal.out(jsonLine(found))
+    for (const line of compared(found)) terminal.out(line)
+  })
 }
 
-function side(name: string, of: CallSide | undefined): (readonly [string, string[] | string | undefined])[] {
-  if (of === undefined) return []
+function compared({ call, with: good, request, response, timing }: CallsCompared): string[] {
+  const named = (c: NumberedCall): string => `call ${c.call} (${shownTime(c.time)}, ${c.outcome})`
   return [
-    [`${name}: headers`, fields(Object.entries(of.headers))],
-    [`${name}: body`, of.body === undefined ? undefined : fields([['', of.body]]).map((line) => line.trimStart())],
+    escapeControls(`${call.connection}.${call.operation}: ${named(good)} against ${named(call)}`),
+    ...part('request', request),
+    ...part('response', response),
+    ...part('times', timing),
   ]
+}
+
+function part(title: string, found: readonly Difference[]): string[] {
+  if (found.length === 0) return ['', `${title}: the same`]
+  const side = (sign: string, value: unknown): string[] =>
+    value === undefined ? [] : [`    ${sign} ${preview(value)}`]
+  return [
+    '',
+    `${title}:`,
+    ...found.flatMap((d) => [
+      `  ${escapeControls(d.path === '' ? 'all of it' : d.path)}`,
+      ...side('-', d.before),
+      ...side('+', d.after),
+    ]),
+  ]
+}
+
+type ResendOptions = ProjectOptions & {
+  readonly input?: string
+  readonly newKey?: boolean
+  readonly again?: boolean
+  readonly reason?: string
+}
+
+function resend(command: Command, terminal: Terminal): void {
+  aboutProject(
+    command
+      .summary('send a call once more')
+      .description(
+        'Send a call once more, as it was and under its idempotency key. What waited for its answer does not go on: for that, replay its message.',
+      )
+      .argument('<number>', 'of `fairlead calls`', number)
+      .option('--input <file>', 'send this input (JSON; - reads standard input) instead of what is on record')
+      .option('--new-key', 'under a new idempotency key: as another request')
+      .option('--again', 'although it may have its effect twice')
+      .addOption(reasonOption()),
+    'fairlead calls resend 128',
+  ).action(async (call: number, _: unknown, self: Command) => {
+    const { config, json, input, ...options } = self.optsWithGlobals<ResendOptions>()
+    // Before the project is loaded: the path is one of the caller's folder.
+    const data = input === undefined ? {} : { input: readData(input).value }
+    const result = await withApp(config, (app) =>
+      app.operations.resend({
+        call,
+        ...data,
+        ...(options.newKey ? { newKey: true } : {}),
+        ...(options.again ? { again: true } : {}),
+        ...(options.reason === undefined ? {} : { reason: options.reason }),
+      }),
+    )
+    if (json) return terminal.out(jsonLine(result))
+    const { outcome, message, record } = result
+    const status = record?.status === undefined ? '' : ` It was answered ${record.status}.`
+    const where = record === undefined ? '' : ` See: fairlead calls show ${record.call}`
+    terminal.out(escapeControls(`Call ${call} was sent again: ${message ?? outcome}.${status}${where}`))
+  })
 }

@@ -1,5 +1,5 @@
 import type { Status } from '#app/operations/status.ts'
-import type { ShownCall } from '#app/operations/calls.ts'
+import type { NumberedCall } from '#app/operations/call-record.ts'
 import type { Declare, ProjectOptions } from '../command.ts'
 import { aboutProject } from '../command.ts'
 import { escapeControls } from '../escape.ts'
@@ -48,7 +48,10 @@ export type StoreStatus = {
  * What the store knows. Counts of this process are left out: it handles nothing, so its zeros would be read as those of
  * the app that runs beside it. Pure.
  */
-export function storeStatus(s: Status, calls: readonly ShownCall[]): StoreStatus {
+export function storeStatus(
+  s: Status,
+  calls: readonly Pick<NumberedCall, 'connection' | 'outcome' | 'time'>[],
+): StoreStatus {
   const accepted = new Map(s.topics.map((t) => [t.name, t.accepted]))
   return {
     store: s.store,
@@ -68,7 +71,7 @@ export function storeStatus(s: Status, calls: readonly ShownCall[]): StoreStatus
       const own = calls.filter((c) => c['connection'] === name)
       const failed = own.filter((c) => c['outcome'] !== 'ok')
       const [last] = failed
-      const lastFault = last && { code: String(last['outcome']), time: String(last['time']) }
+      const lastFault = last && { code: last.outcome, time: last.time }
       return { name, calls: own.length, failed: failed.length, ...(lastFault ? { lastFault } : {}) }
     }),
   }

@@ -7,7 +7,7 @@ import { decode } from './answers/decode.ts'
 import { answered, named, unanswered, wired, type Request, type Trail } from './exchange.ts'
 import type { Ready, Rendered } from './operation.ts'
 import type { PageStep } from './paging/paging.ts'
-import { EndedCall, keptBody } from './records/record.ts'
+import { EndedCall } from './records/record.ts'
 import type { Shared } from './run.ts'
 import { isLasting } from './answers/verdict.ts'
 
@@ -20,6 +20,8 @@ export type CallOptions = {
   readonly correlation?: string
   /** Id of the message that is being handled. */
   readonly message?: string
+  /** Sent as it is, instead of what the input would be. */
+  readonly as?: Rendered
   /** Above 1: this same call may have been made before by a handling that did not finish, so `verify` is asked first. */
   readonly attempt?: number
 }
@@ -103,6 +105,7 @@ export class OneCall {
       throw fault('schema.invalid', { message, detail: { issues: [{ path: 'key', message }] } })
     }
     const { input } = this.#ready.spec
+    if (this.#options.as !== undefined) return this.#options.as
     if (input === undefined) return this.#ready.render(this.#input, this.#step)
     const parsed = parse(input, this.#input)
     if (parsed instanceof Promise) return parsed.then((p) => this.#ready.render(p, this.#step))
@@ -288,9 +291,9 @@ export class OneCall {
           correlation: this.#options.correlation,
           message: this.#options.message,
           requestHeaders: sent.headers,
-          requestBody: recorder.bodies ? sent.body : undefined,
+          requestBody: recorder.body(sent.body),
           responseHeaders: response?.headers,
-          responseBody: response && recorder.bodies ? keptBody(response.body) : undefined,
+          responseBody: response && recorder.body(response.body),
           recorder,
           spec: sent.ready.spec,
         }),

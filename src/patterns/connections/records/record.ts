@@ -54,6 +54,9 @@ export type Tried = {
 
 export type CallSide = { readonly headers: Readonly<Record<string, string>>; readonly body?: string }
 
+/** Characters of a path that a record shows. */
+export const longestPath = 2_000
+
 export type Body = string | Uint8Array | undefined
 
 /** Everything as it was on the wire, secrets included. Goes nowhere but into an `EndedCall`. */
@@ -152,13 +155,13 @@ export function callRecord(w: Wire): CallRecord {
 export function shownPath(whole: string, shape: string, masking: Masking, credential?: string): string {
   const path = shape.includes(':') ? withoutHidden(whole, shape, masking) : whole
   const at = path.indexOf('?')
-  if (at < 0) return masking.text(path).slice(0, 2_000)
+  if (at < 0) return masking.text(path).slice(0, longestPath)
   const own: Masking = {
     hides: (name) => name === credential || masking.hides(name),
     text: (text) => masking.text(text),
   }
   // Cut after masking: a secret must not be cut in two and then pass.
-  return masking.text(`${path.slice(0, at)}?${maskForm(path.slice(at + 1), own)}`).slice(0, 2_000)
+  return masking.text(`${path.slice(0, at)}?${maskForm(path.slice(at + 1), own)}`).slice(0, longestPath)
 }
 
 /** `/users/[masked]/orders`, where the parameter has the name of something that is not shown. */
@@ -182,7 +185,7 @@ function withoutHidden(path: string, shape: string, masking: Masking): string {
 function theirPath(path: string, masking: Masking): string {
   const at = path.indexOf('?')
   const query = at < 0 ? '' : path.slice(at).replace(/=[^&]*/g, `=${mask}`)
-  return masking.text(at < 0 ? path : path.slice(0, at) + query).slice(0, 2_000)
+  return masking.text(at < 0 ? path : path.slice(0, at) + query).slice(0, longestPath)
 }
 
 function side(

@@ -3,6 +3,7 @@ import type { Redactor } from '#kernel/redact.ts'
 import type { ConnectionOptions, OperationSpec } from '../define.ts'
 import type { Masking } from './masking.ts'
 import { operationMasking } from './options.ts'
+import { keptBody, type Body } from './record.ts'
 
 /** Decides for one connection which calls are recorded, and what of them is not shown. */
 export class Recorder {
@@ -11,7 +12,7 @@ export class Recorder {
   readonly #redact: Redactor
   readonly #sample: number
   readonly #maskings = new Map<OperationSpec, Masking>()
-  readonly bodies: boolean
+  readonly #bodies: boolean
   /** A header or a parameter of the query that carries the credential, under a name that no rule knows. */
   readonly credentialName: string | undefined
 
@@ -21,9 +22,16 @@ export class Recorder {
     this.#random = runtime.random
     this.#redact = runtime.redact
     this.#sample = record?.sample ?? 1
-    this.bodies = record?.bodies !== 'none'
+    this.#bodies = record?.bodies !== 'none'
     if (auth !== undefined && 'header' in auth) this.credentialName = auth.header.toLowerCase()
     else if (auth !== undefined && 'query' in auth) this.credentialName = auth.query
+  }
+
+  /** What of a body is kept until the record is written. */
+  body(body: Body): Body {
+    if (body === undefined || body.length === 0) return undefined
+    if (!this.#bodies) return `[${body.length} bytes]`
+    return typeof body === 'string' ? body : keptBody(body)
   }
 
   /** What went well at once is recorded by chance, everything else always. */
