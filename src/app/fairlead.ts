@@ -4,7 +4,7 @@ import { milliseconds, type Duration } from '#kernel/duration.ts'
 import { checkOptions } from '#kernel/definition.ts'
 import { isFault } from '#kernel/fault.ts'
 import type { TopicHandle } from '#kernel/handle.ts'
-import type { Door } from '#kernel/http.ts'
+import type { Door, HttpOut } from '#kernel/http.ts'
 import type { Log } from '#kernel/log.ts'
 import type { Position } from '#kernel/message.ts'
 import type { Runtime } from '#kernel/runtime.ts'
@@ -43,7 +43,10 @@ export type Options = {
 }
 
 /** What a test or a simulation replaces; everything else of `Runtime` stays real. */
-export type World = Partial<Omit<Runtime, 'store'>>
+export type World = Partial<Omit<Runtime, 'store'>> & {
+  /** Stands between the connections and what sends. */
+  readonly around?: (http: HttpOut) => HttpOut
+}
 
 export interface App {
   readonly publish: Publish
@@ -79,7 +82,7 @@ export interface App {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-const known = ['use', 'store', 'secrets', 'log', 'grace', 'records', 'work']
+const names = ['use', 'store', 'secrets', 'log', 'grace', 'records', 'work']
 
 /**
  * Brings definitions to life: collects them, checks everything (all problems at once, `config.invalid`, nothing started),
@@ -90,10 +93,11 @@ const known = ['use', 'store', 'secrets', 'log', 'grace', 'records', 'work']
  * await using app = await fairlead({ store: sqlite('./data/fairlead.db'), use: [orders, payments] })
  * await app.run()
  */
-export async function fairlead(options: Options, world: World = {}): Promise<App> {
+export async function fairlead(options: Options, given: World = {}): Promise<App> {
+  const { around = (http: HttpOut) => http, ...world } = given
   const files = world.files ?? systemFiles
   const { definitions, problems } = await collectWithDocuments(options?.use, files)
-  const wrong = [...checkOptions('fairlead', options, known), ...problems]
+  const wrong = [...checkOptions('fairlead', options, names), ...problems]
   if (wrong.length > 0) throw configFault(wrong)
   const trust = (pool: string): Trust | undefined => definitions.connections.get(pool)?.options.tls
   const client = world.http === undefined ? lazyClient({ clock: world.clock ?? systemClock, trust }) : undefined
@@ -102,7 +106,8 @@ export async function fairlead(options: Options, world: World = {}): Promise<App
     log: options.log ?? jsonLog(),
     ...(options.secrets ? { secrets: options.secrets } : {}),
   })
-  const outside = { ...system, ...world }
+  const known = { ...system, ...world }
+  const outside = { ...known, http: around(known.http) }
   try {
     await readSecrets(definitions, outside, options.work !== false)
     const store = await (options.store ?? (await inMemory())).open(outside)

@@ -5,6 +5,7 @@ import { uuid7 } from '#kernel/id.ts'
 import type { Level, Log } from '#kernel/log.ts'
 import { SecretValue, type Secrets } from '#kernel/secret.ts'
 import { fairlead, type App } from '#app/fairlead.ts'
+import { ChaosHttp, type ChaosRule } from '#app/http/chaos.ts'
 import type { ParkedMessage } from '#app/operations/parked.ts'
 import { sqlite } from 'fairlead/sqlite'
 import { settle, virtualClock, type VirtualClock } from './clock.ts'
@@ -43,6 +44,8 @@ export interface Harness {
   /** Data of all messages of a topic, oldest first within a partition. */
   messages(topic: TopicHandle): Promise<readonly unknown[]>
   parked(): Promise<readonly ParkedMessage[]>
+  /** Lets go wrong what the rules say, from now on, in place of those before; without rules: peace. */
+  chaos(...rules: readonly ChaosRule[]): void
   readonly logged: readonly LogLine[]
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -62,6 +65,7 @@ export async function harness(options: HarnessOptions): Promise<Harness> {
   const clock = virtualClock()
   const random = seededRandom(options.seed ?? 1)
   const http = new ScriptedHttp(clock)
+  let chaos: ChaosHttp | undefined
   const logged: LogLine[] = []
   const log: Log = { write: (level, event, fields = {}) => void logged.push({ level, event, fields }) }
   const app = await fairlead(
@@ -71,6 +75,7 @@ export async function harness(options: HarnessOptions): Promise<Harness> {
       random,
       ids: uuid7(clock, random),
       http,
+      around: (inner) => (chaos = new ChaosHttp(inner, { clock, random })),
       log,
       secrets: testSecrets(options.secrets ?? {}),
       host: { name: 'test', pid: 1, alive: () => true },
@@ -91,6 +96,7 @@ export async function harness(options: HarnessOptions): Promise<Harness> {
       return newest.map((m) => m.data).reverse()
     },
     parked: () => app.operations.parked({ limit: 1_000 }),
+    chaos: (...rules) => chaos!.set(rules),
     logged,
     async [Symbol.asyncDispose]() {
       const disposed = app[Symbol.asyncDispose]()

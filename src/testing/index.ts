@@ -1,5 +1,6 @@
 export { harness, type Harness, type HarnessOptions, type LogLine } from './harness.ts'
 export { cut, hang, refused, reply, type Reply } from './replies.ts'
+export type { ChaosRule } from '#app/http/chaos.ts'
 export { virtualClock, type VirtualClock } from './clock.ts'
 export { seededRandom } from './random.ts'
 export { faultProxy, type Direction, type FaultProxy, type FaultProxyOptions, type ProxyCounts } from './proxy.ts'

@@ -1,4 +1,6 @@
 import { dirname } from 'node:path'
+import { InvalidArgumentError } from 'commander'
+import { parseChaos, type ChaosRule } from '#app/http/chaos.ts'
 import type { Declare } from '../command.ts'
 import { configHelp, withExample, whole } from '../command.ts'
 import { Shown } from '../dev/shown.ts'
@@ -8,7 +10,7 @@ import { findConfig } from '../project.ts'
 import type { Terminal } from '../terminal.ts'
 import type { ListenOptions } from './start.ts'
 
-type Options = ListenOptions & { readonly config?: string }
+type Options = ListenOptions & { readonly config?: string; readonly chaos?: readonly ChaosRule[] }
 
 export const dev: Declare = (command, terminal) =>
   withExample(
@@ -22,9 +24,21 @@ export const dev: Declare = (command, terminal) =>
         'listen here rather than where the config says; 0 takes a free one',
         whole(0, 65_535),
       )
-      .option('--host <address>', 'default 127.0.0.1: nothing is reachable from another machine'),
+      .option('--host <address>', 'default 127.0.0.1: nothing is reachable from another machine')
+      .option(
+        '--chaos <rule>',
+        'lets calls to others go wrong, may be repeated: connection (or *), share, and a status, refuse, lose, cut, hang or a delay: payments:10%:503, *:200ms-2s',
+        chaosRule,
+      ),
     'fairlead dev',
   ).action((options: Options) => runDev(options, terminal))
+
+function chaosRule(text: string, before: readonly ChaosRule[] = []): readonly ChaosRule[] {
+  const rule = parseChaos(text)
+  if (rule === undefined)
+    throw new InvalidArgumentError("It must be like 'payments:10%:503', '*:lose' or 'crm:50%:200ms-2s'.")
+  return [...before, rule]
+}
 
 async function runDev(options: Options, terminal: Terminal): Promise<void> {
   const file = findConfig(options.config, process.cwd())

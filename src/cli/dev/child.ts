@@ -3,8 +3,10 @@
  * Runs until it is told to stop, or until `fairlead dev` is gone; Ctrl-C reaches it too and is left to its parent.
  */
 import { resolve } from 'node:path'
-import type { App } from '#app/fairlead.ts'
+import type { App, World } from '#app/fairlead.ts'
+import type { ChaosRule } from '#app/http/chaos.ts'
 import { milliseconds } from '#kernel/duration.ts'
+import { fault } from '#kernel/fault.ts'
 import { listenAt } from '../commands/start.ts'
 import { report } from '../errors.ts'
 import { loadProject } from '../project.ts'
@@ -43,8 +45,12 @@ try {
   const { fairlead } = await import('#app/fairlead.ts')
   // Shorter than in production: whoever has saved a file waits for it.
   const grace = options.grace ?? '2s'
-  const started = await fairlead({ ...options, grace })
+  const started = await fairlead({ ...options, grace }, plan.chaos === undefined ? {} : await chaosOf(plan.chaos))
   app = started
+  for (const { connection } of plan.chaos ?? []) {
+    if (connection === undefined || started.definitions.connections.has(connection)) continue
+    throw fault('cli.usage', { message: `--chaos names the connection ${connection}, which is not defined` })
+  }
   const at = listenAt(listen, plan)
   const bound = at && (await started.listen(at))
   const path = (options.store as { readonly path?: unknown } | undefined)?.path
@@ -55,6 +61,20 @@ try {
   const code = report(e, processTerminal(), { json: false, debug: process.env['FAIRLEAD_DEBUG'] === '1' })
   await app?.[Symbol.asyncDispose]()
   process.exit(code)
+}
+
+async function chaosOf(rules: readonly ChaosRule[]): Promise<World> {
+  const [{ ChaosHttp }, { systemClock, systemRandom }] = await Promise.all([
+    import('#app/http/chaos.ts'),
+    import('#app/runtime.ts'),
+  ])
+  return {
+    around: (inner) => {
+      const chaos = new ChaosHttp(inner, { clock: systemClock, random: systemRandom })
+      chaos.set(rules)
+      return chaos
+    },
+  }
 }
 
 async function tellStatus(started: App): Promise<void> {

@@ -1,3 +1,4 @@
+import type { ChaosRule } from '#app/http/chaos.ts'
 import type { Status } from '#app/operations/status.ts'
 
 /** What the running app tells `fairlead dev` over its IPC channel. */
@@ -20,6 +21,8 @@ export type Plan = {
   readonly config?: string
   readonly port?: number
   readonly host?: string
+  /** What goes wrong with calls to others. */
+  readonly chaos?: readonly ChaosRule[]
   /** Whether the status is wanted, once a second. */
   readonly watched: boolean
 }
