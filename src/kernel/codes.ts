@@ -252,6 +252,27 @@ export const codes = {
     409,
     'Another message is parked at this place. Both stay what they are; decide about that one first.',
   ),
+  'cassette.missing': row(
+    'config',
+    500,
+    'There is no recording at this path. Make one: FAIRLEAD_CASSETTES=record, with the secrets of the real API.',
+  ),
+  'cassette.expired': row(
+    'config',
+    500,
+    'The recording is older than it may be. Record it again (FAIRLEAD_CASSETTES=record), or see what has changed (FAIRLEAD_CASSETTES=compare).',
+  ),
+  'cassette.file': row('config', 500, 'The file is not a recording that can be read. Record it again.'),
+  'cassette.unmatched': row(
+    'rejected',
+    500,
+    'The recording has no such request left. If the request is right, record again; name fields that differ each time in `volatile`.',
+  ),
+  'cassette.changed': row(
+    'rejected',
+    500,
+    'What they answer is not what was recorded. Look at the changes, then record again.',
+  ),
   'call.incomplete': row(
     'invalid',
     409,

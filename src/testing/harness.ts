@@ -8,12 +8,15 @@ import { fairlead, type App } from '#app/fairlead.ts'
 import { ChaosHttp, type ChaosRule } from '#app/http/chaos.ts'
 import type { ParkedMessage } from '#app/operations/parked.ts'
 import { sqlite } from 'fairlead/sqlite'
+import type { Cassette } from './cassette/cassette.ts'
 import { settle, virtualClock, type VirtualClock } from './clock.ts'
 import { seededRandom } from './random.ts'
 import { ScriptedHttp } from './replies.ts'
 
 export type HarnessOptions = {
   readonly use: readonly unknown[]
+  /** Answers come from a recording, and not from `answer`. */
+  readonly cassette?: Cassette
   /** The same seed gives the same run: ids, jitter, order. Default 1. */
   readonly seed?: number
   /** Values of secrets; one that is not named here is 44 characters made of its name, and a valid `whsec_` key. */
@@ -64,6 +67,7 @@ export interface Harness {
 export async function harness(options: HarnessOptions): Promise<Harness> {
   const clock = virtualClock()
   const random = seededRandom(options.seed ?? 1)
+  const { cassette } = options
   const http = new ScriptedHttp(clock)
   let chaos: ChaosHttp | undefined
   const logged: LogLine[] = []
@@ -74,8 +78,8 @@ export async function harness(options: HarnessOptions): Promise<Harness> {
       clock,
       random,
       ids: uuid7(clock, random),
-      http,
-      around: (inner) => (chaos = new ChaosHttp(inner, { clock, random })),
+      ...(cassette === undefined ? { http } : cassette.world),
+      around: (inner) => (chaos = new ChaosHttp(cassette?.world.around?.(inner) ?? inner, { clock, random })),
       log,
       secrets: testSecrets(options.secrets ?? {}),
       host: { name: 'test', pid: 1, alive: () => true },

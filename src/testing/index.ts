@@ -1,4 +1,11 @@
 export { harness, type Harness, type HarnessOptions, type LogLine } from './harness.ts'
+export {
+  cassette,
+  type Cassette,
+  type CassetteChange,
+  type CassetteMode,
+  type CassetteOptions,
+} from './cassette/cassette.ts'
 export { cut, hang, refused, reply, type Reply } from './replies.ts'
 export type { ChaosRule } from '#app/http/chaos.ts'
 export { virtualClock, type VirtualClock } from './clock.ts'
