@@ -20,12 +20,15 @@ import type { Auth } from './auth/auth.ts'
 import type { Rule } from './answers/classify.ts'
 import type { Pages } from './paging/paging.ts'
 import type { RecordOptions } from './records/options.ts'
+import type { QueryStyle } from './template.ts'
 
 export type ConnectionOptions = {
   /** `https://host[:port][/path]`: no user, query or fragment. Plain http only to this machine. */
   readonly baseUrl: string
   /** `bearer`, `apiKey` or `basic`. Default none. */
   readonly auth?: Auth
+  /** How lists and objects of an input are spelled in a query. Default `repeat`: `a=x&a=y`, and no objects. */
+  readonly queryStyle?: QueryStyle
   /** Sent with every operation. Names and values in the clear: a secret belongs into `auth`. */
   readonly headers?: Readonly<Record<string, string>>
   /**

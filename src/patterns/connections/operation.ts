@@ -4,7 +4,8 @@ import type { HttpRequest } from '#kernel/http.ts'
 import type { Verdict } from '#resilience/policy.ts'
 import type { ConnectionOptions, Operation, OperationSpec, Timeouts } from './define.ts'
 import type { PageStep } from './paging/paging.ts'
-import { expandPath, formString, parseTemplate, pathShape, queryString, without, type Template } from './template.ts'
+import { expandPath, formString, parseTemplate, pathShape, queryString, without } from './template.ts'
+import type { QueryStyle, Template } from './template.ts'
 import { verdict } from './answers/verdict.ts'
 
 /** What an operation sends for an input: the path with its query, and the body. */
@@ -79,14 +80,14 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
     answer: spec.answer ?? 'json',
     timeouts: timeoutsOf(options, spec),
     judge: (error) => verdict(error, again),
-    render: renderer(template, spec, basePath(options.baseUrl)),
+    render: renderer(template, spec, basePath(options.baseUrl), options.queryStyle),
   }
 }
 
 const json = 'application/json'
 const form = 'application/x-www-form-urlencoded'
 
-function renderer(template: Template, spec: OperationSpec, base: string): Ready['render'] {
+function renderer(template: Template, spec: OperationSpec, base: string, style?: QueryStyle): Ready['render'] {
   const inQuery = bodiless.has(template.method)
   const queryNames = new Set(spec.query)
   const params = new Set(template.params)
@@ -100,7 +101,7 @@ function renderer(template: Template, spec: OperationSpec, base: string): Ready[
     if (inQuery) {
       const rest = without(input, params)
       return {
-        path: withQuery(path, template.query, queryString(fields ? { ...rest, ...fields } : rest)),
+        path: withQuery(path, template.query, queryString(fields ? { ...rest, ...fields } : rest, style)),
         body: undefined,
       }
     }
@@ -109,7 +110,10 @@ function renderer(template: Template, spec: OperationSpec, base: string): Ready[
     const rest = { ...without(input, taken), ...fields }
     // All of it went into the path and the query: an empty object would be a body that nobody asked for.
     const empty = Object.keys(rest).length === 0 && Object.keys(input).length > 0
-    return { path: withQuery(path, template.query, queryString(asked)), body: empty ? undefined : encoded(rest, spec) }
+    return {
+      path: withQuery(path, template.query, queryString(asked, style)),
+      body: empty ? undefined : encoded(rest, spec),
+    }
   }
 
   function whole(input: unknown): Rendered {

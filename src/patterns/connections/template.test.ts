@@ -154,3 +154,15 @@ function parsed(line: string): Template {
   assert.ok(!('problem' in t), JSON.stringify(t))
   return t
 }
+
+test('a list of objects in a form tells their places, and a query may be spelled like a form or with commas', () => {
+  const input = { items: [{ price: 'p1', n: 1 }, { price: 'p2' }], expand: ['a', 'b'], created: { gte: 5 } }
+  const form = 'items[0][price]=p1&items[0][n]=1&items[1][price]=p2&expand[]=a&expand[]=b&created[gte]=5'
+  assert.equal(decodeURIComponent(formString(input)), form)
+  assert.equal(decodeURIComponent(queryString(input, 'brackets')), form)
+  assert.equal(queryString({ ids: ['a,b', 'c'], n: 1, none: [] }, 'comma'), 'ids=a%2Cb,c&n=1')
+  assert.throws(
+    () => queryString(input, 'comma'),
+    (e) => isFault(e, 'schema.invalid'),
+  )
+})

@@ -76,25 +76,35 @@ function segment(name: string, input: Readonly<Record<string, unknown>>): string
 }
 
 /**
- * `a=1&b=x&b=y`: absent and null values are left out, a list repeats its name, dates are ISO 8601 in UTC. Names and
- * values are percent-encoded. Throws `schema.invalid` for an object, which has no one spelling in a query.
+ * How a query spells a list and an object. `repeat`: `a=x&a=y`, no objects. `brackets`: as in a form, `a[]=x&b[c]=y`. `comma`: `a=x,y`, no objects.
  */
-export function queryString(input: Readonly<Record<string, unknown>>): string {
+export type QueryStyle = 'repeat' | 'brackets' | 'comma'
+
+/**
+ * Absent and null values are left out, dates are ISO 8601 in UTC, names and values are percent-encoded. Throws
+ * `schema.invalid` for an object where the style has no spelling for it.
+ */
+export function queryString(input: Readonly<Record<string, unknown>>, style: QueryStyle = 'repeat'): string {
+  if (style === 'brackets') return formString(input)
   let out = ''
   for (const name of Object.keys(input)) {
     const value = input[name]
     if (value === undefined || value === null) continue
-    for (const one of Array.isArray(value) ? (value as unknown[]) : [value]) {
+    const list = Array.isArray(value) ? (value as unknown[]) : [value]
+    const texts = list.map((one) => {
       const text = scalar(one)
       if (text === undefined)
         throw refuse(name, 'a query value must be text, a number, a boolean, a date or a list of these')
-      out += `${out === '' ? '' : '&'}${encode(name, name)}=${encode(name, text)}`
+      return encode(name, text)
+    })
+    for (const text of style === 'comma' && texts.length > 0 ? [texts.join(',')] : texts) {
+      out += `${out === '' ? '' : '&'}${encode(name, name)}=${text}`
     }
   }
   return out
 }
 
-/** `a=1&b[c]=x&d[]=y` as application/x-www-form-urlencoded: objects by brackets, lists by `[]`. At most 20 levels deep. */
+/** `a=1&b[c]=x&d[]=y&e[0][f]=z` as application/x-www-form-urlencoded: objects and lists by brackets, as Stripe, Rails and PHP read them. At most 20 levels deep. */
 export function formString(input: Readonly<Record<string, unknown>>): string {
   const out: string[] = []
   const walk = (name: string, value: unknown, depth: number): void => {
@@ -102,8 +112,9 @@ export function formString(input: Readonly<Record<string, unknown>>): string {
     const text = scalar(value)
     if (text !== undefined) return void out.push(`${encode(name, name)}=${encode(name, text)}`)
     if (typeof value !== 'object' || depth > 20) throw refuse(name, 'this value cannot be written into a form')
-    if (Array.isArray(value)) return value.forEach((v) => walk(`${name}[]`, v, depth + 1))
-    for (const [key, v] of Object.entries(value)) walk(`${name}[${key}]`, v, depth + 1)
+    // Of a list of objects the places must be told, or their fields fall into one.
+    const plain = Array.isArray(value) && value.every((v) => typeof v !== 'object' || v === null)
+    for (const [key, v] of Object.entries(value)) walk(`${name}[${plain ? '' : key}]`, v, depth + 1)
   }
   for (const name of Object.keys(input)) walk(name, input[name], 0)
   return out.join('&')

@@ -23,6 +23,7 @@ const known = [
   'rules',
   'maxBytes',
   'record',
+  'queryStyle',
   'tls',
   'insecure',
 ]
@@ -56,6 +57,9 @@ export function checkConnection(definition: ConnectionDefinition): Problem[] {
   if (maxBytes !== undefined && !(Number.isInteger(maxBytes) && maxBytes > 0 && maxBytes <= 2 ** 31)) {
     problems.push({ path: at('maxBytes'), message: 'is not a size', fix: 'use whole bytes from 1 to 2147483648' })
   }
+  const style = options['queryStyle']
+  if (style !== undefined && !['repeat', 'brackets', 'comma'].includes(style as string))
+    problems.push({ path: at('queryStyle'), message: 'is not a style', fix: "use 'repeat', 'brackets' or 'comma'" })
   for (const name of (options[collided] as readonly string[] | undefined) ?? []) {
     problems.push({
       path: at(`operations.${name}`),
