@@ -28,8 +28,15 @@ export type Each = <Input, Output>(
 export type ItemOf<Output> = Output extends readonly (infer Item)[]
   ? Item
   : Output extends object
-    ? { [K in keyof Output]-?: NonNullable<Output[K]> extends readonly (infer Item)[] ? Item : never }[keyof Output]
+    ? ListsOf<Output>[keyof ListsOf<Output>]
     : unknown
+
+/** Of an object that lets unknown fields pass, only those that are named. */
+type ListsOf<Output> = {
+  [K in keyof Output as string extends K ? never : K]-?: NonNullable<Output[K]> extends readonly (infer Item)[]
+    ? Item
+    : never
+}
 
 export type PublishOptions = {
   /** Repeated within the topic's dedupe window (7 days), it is answered with the first position. Default: a fresh id, or inside a handler one derived from its message. */

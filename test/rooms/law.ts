@@ -17,6 +17,7 @@ const homes: Readonly<Record<string, string>> = {
   pg: 'src/adapters/stores/postgres/',
   undici: 'src/app/http/',
   yaml: 'src/patterns/mappings/',
+  zod: 'src/connectors/',
 }
 
 /** Packages that `file` imports and should not. */
