@@ -32,7 +32,7 @@ export type StandIn = {
 
 /** Somebody else's API on loopback: notes what it is asked, and answers what the test says. */
 export async function standIn(t: TestContext): Promise<StandIn> {
-  const state = { origin: '', port: 0, seen: [] as Seen[], answer: (): Answer => ({}) }
+  const state: StandIn = { origin: '', port: 0, seen: [], answer: () => ({}) }
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
