@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as z from 'zod'
 import { isFault } from '#kernel/fault.ts'
 import { secret } from '#kernel/secret.ts'
-import { apiKey } from '#patterns/connections/auth/auth.ts'
+import { apiKey } from '#patterns/connections/auth/api-key.ts'
 import { connection } from '#patterns/connections/define.ts'
 import { harness, reply } from '#testing/index.ts'
 

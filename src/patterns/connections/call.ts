@@ -296,6 +296,7 @@ export class OneCall {
           responseBody: response && recorder.body(response.body),
           recorder,
           spec: sent.ready.spec,
+          signature: sent.signature,
         }),
       )
     } catch (error) {

@@ -6,7 +6,7 @@ import type { Call, Each } from '#kernel/context.ts'
 import { isDefinition } from '#kernel/definition.ts'
 import { manifest } from '#kernel/manifest.ts'
 import { secret } from '#kernel/secret.ts'
-import { bearer } from './auth/auth.ts'
+import { bearer } from './auth/bearer.ts'
 import { checkConnection } from './check/connection.ts'
 import { connection, operationsOf, type ConnectionDefinition } from './define.ts'
 

@@ -25,7 +25,7 @@ import type { QueryStyle } from './template.ts'
 export type ConnectionOptions = {
   /** `https://host[:port][/path]`: no user, query or fragment. Plain http only to this machine. */
   readonly baseUrl: string
-  /** `bearer`, `apiKey` or `basic`. Default none. */
+  /** `bearer`, `apiKey`, `basic`, `hmac` or `awsSigV4`. Default none. */
   readonly auth?: Auth
   /** How lists and objects of an input are spelled in a query. Default `repeat`: `a=x&a=y`, and no objects. */
   readonly queryStyle?: QueryStyle

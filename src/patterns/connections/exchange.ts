@@ -1,7 +1,7 @@
 import type { Code } from '#kernel/codes.ts'
 import { fault, toFault, type Fault } from '#kernel/fault.ts'
 import type { HttpRequest, HttpResponse, Phases } from '#kernel/http.ts'
-import type { Credential } from './auth/auth.ts'
+import type { Credential } from './auth/credential.ts'
 import { classify, type Asked } from './answers/classify.ts'
 import { decodeLoosely } from './answers/decode.ts'
 import type { Ready, Rendered } from './operation.ts'
@@ -26,6 +26,7 @@ export type Trail = {
         readonly path: string
         readonly headers: Readonly<Record<string, string>>
         readonly body: string | undefined
+        readonly signature: string | undefined
       }
     | undefined
   response: HttpResponse | undefined
@@ -48,15 +49,10 @@ export function wired(
   if (credential?.query !== undefined) path = withCredential(path, credential)
   if (trail.key !== undefined && !verifying) headers[ready.keyHeader] = trail.key
   if (body === undefined && !ready.bodiless) delete headers['content-type']
-  // The record is about the call; a verifying read shows only among its attempts, unless it was all there was.
-  if (!verifying || trail.sent === undefined) {
-    trail.sent = { ready, path, headers, body }
-    trail.response = undefined
-  }
   shared.counters.attempts++
   const { connect, firstByte } = ready.timeouts
   const { origin, name: pool, maxBytes } = shared
-  const wire: Writable<HttpRequest> = {
+  const wire: Writable<HttpRequest> & { readonly headers: Record<string, string> } = {
     method: ready.method,
     origin,
     path,
@@ -67,6 +63,12 @@ export function wired(
   }
   if (body !== undefined) wire.body = body
   if (signal !== undefined) wire.signal = signal
+  const signature = credential?.sign === undefined ? undefined : credential.sign(wire)
+  // The record is about the call; a verifying read shows only among its attempts, unless it was all there was.
+  if (!verifying || trail.sent === undefined) {
+    trail.sent = { ready, path: wire.path, headers, body, signature }
+    trail.response = undefined
+  }
   return wire
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { fault, type Fault } from '#kernel/fault.ts'
 import { secret } from '#kernel/secret.ts'
 import { settle } from '#testing/clock.ts'
-import { apiKey } from './auth/auth.ts'
+import { apiKey } from './auth/api-key.ts'
 import { bytes, canary, json, order, paid, setup } from './scripted.test.ts'
 
 test('sends what the input schema made of the input, and gives what the output schema made of the answer', async () => {

@@ -3,12 +3,17 @@ import { test } from 'node:test'
 import { isFault } from '#kernel/fault.ts'
 import { redactor } from '#kernel/redact.ts'
 import { secret, SecretValue } from '#kernel/secret.ts'
-import { apiKey, basic, bearer, credentials, type Auth } from './auth.ts'
+import { virtualClock } from '#testing/clock.ts'
+import { seededRandom } from '#testing/random.ts'
+import { apiKey } from './api-key.ts'
+import { credentials, type Auth } from './auth.ts'
+import { basic } from './basic.ts'
+import { bearer } from './bearer.ts'
 
 const setup = (auth: Auth, ...values: string[]) => {
   const redact = redactor()
   const secrets = { read: (name: string) => Promise.resolve(values.map((v) => new SecretValue(name, v))) }
-  return { redact, get: credentials(auth, { redact, secrets }) }
+  return { redact, get: credentials(auth, { redact, secrets, clock: virtualClock(), random: seededRandom(1) }) }
 }
 
 test('a definition names its secret and holds no value', () => {

@@ -1,12 +1,12 @@
 import { checkName, checkOptions, type Problem } from '#kernel/definition.ts'
 import { codes } from '#kernel/codes.ts'
-import { isSecret } from '#kernel/secret.ts'
 import { breakerProblems } from '#resilience/breaker.ts'
 import { bulkheadProblems } from '#resilience/bulkhead.ts'
 import { rateCheck } from '#resilience/rate.ts'
 import { retryProblems } from '#resilience/retry.ts'
 import { headerProblems, isFieldName, isSpan } from './parts.ts'
 import { consequences } from '../answers/classify.ts'
+import { authProblems } from '../auth/check.ts'
 import { collided, operationsOf, reserved, type ConnectionDefinition } from '../define.ts'
 import { checkOperation } from './operation.ts'
 import { recordProblems } from '../records/options.ts'
@@ -100,30 +100,6 @@ function baseUrlProblems(path: string, value: unknown, insecure: unknown): Probl
     return wrong('is not encrypted', "use https, or insecure: 'allow-http' if everyone on the way may read it")
   }
   return []
-}
-
-function authProblems(path: string, auth: unknown): Problem[] {
-  if (auth === undefined) return []
-  const a = (typeof auth === 'object' && auth !== null ? auth : {}) as Readonly<Record<string, unknown>>
-  const fix = 'use bearer(secret(…)), apiKey(secret(…), { header }) or basic(user, secret(…))'
-  if (a['kind'] !== 'bearer' && a['kind'] !== 'api-key' && a['kind'] !== 'basic')
-    return [{ path, message: 'is not an auth', fix }]
-  const problems: Problem[] = []
-  if (!isSecret(a['secret'])) {
-    // The value is not repeated: it may well be the secret itself.
-    problems.push({
-      path,
-      message: 'does not name a secret',
-      fix: "name it: secret('PAYMENTS_KEY'); a value never stands in a definition",
-    })
-  }
-  if (a['kind'] === 'basic' && (typeof a['user'] !== 'string' || !/^[^:\p{Cc}]+$/u.test(a['user']))) {
-    problems.push({ path: `${path}.user`, message: 'is not a user', fix: 'use text without a colon (RFC 7617)' })
-  }
-  if (a['kind'] === 'api-key' && !(typeof a['query'] === 'string' && a['query'] !== '') && !isFieldName(a['header'])) {
-    problems.push({ path, message: 'has no place for the key', fix: "use { header: 'x-api-key' } or { query: 'key' }" })
-  }
-  return problems
 }
 
 function timeoutProblems(path: string, timeout: unknown): Problem[] {

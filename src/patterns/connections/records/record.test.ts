@@ -148,6 +148,7 @@ const wire: Wire = {
   theirs: false,
   spec: { http: 'POST /charges/:id' },
   recorder: { credentialName: 'x-shop', masking: () => masking({ redact }) },
+  signature: undefined,
 }
 
 const masked = masking({ redact })

@@ -85,6 +85,8 @@ export type Wire = {
   /** What is not shown; asked when the record is written, since a schema may have to be looked through. */
   readonly recorder: Pick<Recorder, 'masking' | 'credentialName'>
   readonly spec: OperationSpec
+  /** Of a signed request. */
+  readonly signature: string | undefined
 }
 
 /**
@@ -129,7 +131,7 @@ export function keptBody(body: Uint8Array): Uint8Array {
 
 export function callRecord(w: Wire): CallRecord {
   const { credentialName } = w.recorder
-  const masking = w.recorder.masking(w.spec)
+  const masking = hiding(w.signature, w.recorder.masking(w.spec))
   return {
     id: w.id,
     time: new Date(w.time).toISOString(),
@@ -149,6 +151,12 @@ export function callRecord(w: Wire): CallRecord {
       ? {}
       : { response: side(w.responseHeaders, w.responseBody, masking, credentialName) }),
   }
+}
+
+/** Some repeat a signature that they refuse, and what was signed. It is not learned: there is one for every request. */
+function hiding(signature: string | undefined, masking: Masking): Masking {
+  if (signature === undefined) return masking
+  return { hides: (name) => masking.hides(name), text: (text) => masking.text(text.replaceAll(signature, mask)) }
 }
 
 /** `/charges/ch_1?order=o1&email=[masked]`: our own words, so what is in the query is masked like a form. */

@@ -1,5 +1,6 @@
 import type { Random } from '#kernel/random.ts'
 import type { Redactor } from '#kernel/redact.ts'
+import { credentialName } from '../auth/auth.ts'
 import type { ConnectionOptions, OperationSpec } from '../define.ts'
 import type { Masking } from './masking.ts'
 import { operationMasking } from './options.ts'
@@ -23,8 +24,7 @@ export class Recorder {
     this.#redact = runtime.redact
     this.#sample = record?.sample ?? 1
     this.#bodies = record?.bodies !== 'none'
-    if (auth !== undefined && 'header' in auth) this.credentialName = auth.header.toLowerCase()
-    else if (auth !== undefined && 'query' in auth) this.credentialName = auth.query
+    this.credentialName = credentialName(auth)
   }
 
   /** What of a body is kept until the record is written. */
