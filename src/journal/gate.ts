@@ -32,6 +32,8 @@ export class Gate {
   #parked = 0
   #held = 0
   #cooling = false
+  /** Who held the last of the runs that made us wait. */
+  #heldBy: string | null = null
   #stopped = false
   #cancelCool: Cancel | undefined
   #cancelCount: Cancel | undefined
@@ -109,11 +111,20 @@ export class Gate {
     if (verdict.state !== 'held' || ++this.#held < heldInARow) return
     this.#held = 0
     this.#cooling = true
+    this.#heldBy = verdict.heldBy
     this.#cancelCool?.()
     this.#cancelCool = clock.after(Math.max(100, verdict.due - now), () => {
       this.#cooling = false
       this.#wake()
     })
+  }
+
+  /** What was down is back: if we wait for it, messages are read at once, not when the wait would have ended. */
+  warm(connection: string): void {
+    if (!this.#cooling || this.#heldBy !== connection) return
+    this.#cancelCool?.()
+    this.#cooling = false
+    this.#wake()
   }
 
   stop(): void {

@@ -10,6 +10,7 @@ import { Delays } from './delays.ts'
 import { Keys } from './keys.ts'
 import { Log } from './log.ts'
 import { pausePrefix, Pauses } from './pauses.ts'
+import { release } from './release.ts'
 import { replayPrefix, Replays } from './replays.ts'
 import { Retention, type Keep, type KeepRecords } from './retention.ts'
 import { Subscription, type SubscriptionOptions } from './subscription.ts'
@@ -116,6 +117,14 @@ export class Journal {
       })
       .finally(() => (this.#refreshing = undefined))
     return this.#refreshing
+  }
+
+  /** What is held for this connection is due now, and reading goes on. Returns how many messages that are. */
+  async release(connection: string): Promise<number> {
+    const released = await release(this.#runtime, this.commit, connection)
+    for (const s of this.subscriptions.values()) s.warm(connection)
+    await this.refresh()
+    return released
   }
 
   #lookLater(): void {

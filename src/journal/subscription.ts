@@ -338,6 +338,11 @@ export class Subscription implements Worked {
     this.wake()
   }
 
+  /** A connection that kept messages is back. */
+  warm(connection: string): void {
+    this.#gate.warm(connection)
+  }
+
   get paused(): boolean {
     return this.#gate.paused
   }

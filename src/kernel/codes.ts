@@ -316,6 +316,16 @@ export const codes = {
     502,
     'They refused our credential (401). Work is held until it is renewed.',
   ),
+  'connection.token': row(
+    'credential',
+    502,
+    'No access token could be had: the authorization server does not answer, or not as OAuth 2.0 says. Nothing was sent; work is held and it is tried again.',
+  ),
+  'connection.unauthorized': row(
+    'credential',
+    502,
+    'The authorization server refuses us, or nobody has authorised the connection. Work is held. `detail.error` is its word: after invalid_grant or not_authorized run `fairlead authorize <connection>`, else correct client id, secret or scopes.',
+  ),
   'connection.forbidden': row(
     'rejected',
     502,

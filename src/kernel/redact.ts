@@ -8,6 +8,8 @@ export type Redactor = {
   text(input: string): string
   /** Registers a value that must never appear in any output. Shorter than 6 characters is ignored: it would mask words. */
   learn(secret: string): void
+  /** Of a value that has ended: what was learned is kept for ever otherwise. */
+  forget(secret: string): void
 }
 
 const named =
@@ -60,6 +62,7 @@ export function redactor(options: { readonly fields?: readonly string[] } = {}):
     learn(secret) {
       if (secret.length >= 6) secrets.add(secret)
     },
+    forget: (secret) => void secrets.delete(secret),
   }
 }
 

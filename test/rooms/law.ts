@@ -14,6 +14,8 @@ const pure = ['kernel', 'resilience']
 const homes: Readonly<Record<string, string>> = {
   '@standard-schema/spec': 'src/',
   commander: 'src/cli/',
+  jose: 'src/patterns/connections/auth/oauth/',
+  oauth4webapi: 'src/patterns/connections/auth/oauth/',
   pg: 'src/adapters/stores/postgres/',
   undici: 'src/app/http/',
   yaml: 'src/patterns/mappings/',

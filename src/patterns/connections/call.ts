@@ -92,6 +92,7 @@ export class OneCall {
       const failure = this.#surfaced(toFault(error, 'bug'))
       if (this.#trail.attempts.length > 0) shared.counters.failed++
       else shared.counters.refused++
+      if (failure.code === 'connection.unauthorized') shared.credential = 'refused'
       if (failure.kind !== 'cancelled') shared.lastFault = { code: failure.code, at: shared.deps.runtime.clock.now() }
       this.#record(failure.code)
       throw failure
@@ -179,11 +180,12 @@ export class OneCall {
     const signal = this.#options.signal && attempt.signal
     const refused: string[] = []
     let stale = false
-    let credential = auth && (await auth(refused))
+    const until = Math.min(attempt.deadline, this.#deadline) - 1
+    let credential = auth && (await auth(refused, until))
     for (;;) {
       // 1 ms before the pipeline gives up: the transport knows whether anything was sent, the pipeline does not.
       const from = clock.mono()
-      const total = Math.max(1, Math.min(attempt.deadline, this.#deadline) - from - 1)
+      const total = Math.max(1, until - from)
       let failure: Fault
       try {
         const response = await http.send(wired(shared, trail, request, credential, total, signal))
@@ -199,7 +201,7 @@ export class OneCall {
       }
       if (failure.code === 'connection.credential' && auth && credential) {
         refused.push(credential.secret)
-        const other = refused.length < 2 ? await auth(refused) : undefined
+        const other = refused.length < 2 ? await auth(refused, until) : undefined
         if (other) {
           credential = other
           continue

@@ -25,7 +25,7 @@ import type { QueryStyle } from './template.ts'
 export type ConnectionOptions = {
   /** `https://host[:port][/path]`: no user, query or fragment. Plain http only to this machine. */
   readonly baseUrl: string
-  /** `bearer`, `apiKey`, `basic`, `hmac` or `awsSigV4`. Default none. */
+  /** `bearer`, `apiKey`, `basic`, `hmac`, `awsSigV4`, `clientCredentials`, `jwtBearer` or `authorizationCode`. Default none. */
   readonly auth?: Auth
   /** How lists and objects of an input are spelled in a query. Default `repeat`: `a=x&a=y`, and no objects. */
   readonly queryStyle?: QueryStyle
@@ -79,6 +79,8 @@ export type OperationOptions = {
   readonly pages?: Pages
   /** Instead of the connection's total. */
   readonly timeout?: Duration
+  /** OAuth scopes that it needs, for the report of `fairlead scopes`. Not sent: what is asked for stands in `auth`. */
+  readonly scopes?: readonly string[]
   /** In addition to the connection's. */
   readonly headers?: Readonly<Record<string, string>>
 }

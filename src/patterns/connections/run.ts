@@ -7,8 +7,11 @@ import { bulkhead } from '#resilience/bulkhead.ts'
 import { compose, type Pipeline } from '#resilience/compose.ts'
 import { limit } from '#resilience/limiter.ts'
 import { retry } from '#resilience/retry.ts'
-import { credentials } from './auth/auth.ts'
+import { credentials, tokensOf } from './auth/auth.ts'
+import { Authorization } from './auth/oauth/authorization.ts'
 import type { Credentials } from './auth/credential.ts'
+import type { TokenKeys } from './auth/oauth/store.ts'
+import type { TokenState } from './auth/oauth/tokens.ts'
 import { OneCall, type CallOptions } from './call.ts'
 import type { Rule } from './answers/classify.ts'
 import { operationsOf, type ConnectionDefinition } from './define.ts'
@@ -23,6 +26,12 @@ export type ConnectionDeps = {
   readonly runtime: Pick<Runtime, 'clock' | 'random' | 'ids' | 'http' | 'secrets' | 'redact' | 'log'>
   /** Gets every call of which at least one attempt was sent, when it has ended. Must not throw or wait. */
   readonly record: (call: EndedCall) => void
+  /** Where tokens are kept; absent: in memory alone. */
+  readonly keys?: TokenKeys
+  /** They let us in again: what is held for this connection may go on. */
+  readonly recovered?: () => void
+  /** A person has authorised it, by a link that `by` had made. */
+  readonly authorized?: (by: string) => Promise<void>
 }
 
 /** What a status screen shows: plain JSON, of this process and since it was opened. */
@@ -35,6 +44,8 @@ export type ConnectionState = {
   readonly coolUntil?: string
   /** `refused` from a 401 that no other current secret could answer, until a call succeeds again. */
   readonly credential: 'unused' | 'accepted' | 'refused'
+  /** Of a connection with OAuth. */
+  readonly token?: TokenState
   readonly running: number
   readonly waiting: number
   readonly counters: Readonly<Counters>
@@ -81,6 +92,8 @@ export interface OpenConnection {
     options?: CallOptions,
   ): AsyncGenerator<ItemOf<Output>, void>
   state(): ConnectionState
+  /** How a person allows it: of a connection with `authorizationCode`. */
+  readonly authorization: Authorization | undefined
   /** Ends what waits as `cancelled` and refuses what comes. Sockets belong to the HTTP port. Idempotent. */
   close(): void
 }
@@ -117,12 +130,14 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
     breaker(options.breaker),
   )
   const { auth } = options
+  const { keys, recovered = () => undefined } = deps
+  const tokens = tokensOf(auth, name, { runtime: deps.runtime, keys, recovered })
   const shared: Shared = {
     name,
     origin: new URL(options.baseUrl).origin,
     rules: options.rules ?? [],
     maxBytes: options.maxBytes ?? 8_388_608,
-    auth: auth && credentials(auth, deps.runtime),
+    auth: auth && (auth.kind === 'oauth' ? tokens!.credential.bind(tokens) : credentials(auth, deps.runtime)),
     recorder: new Recorder(options, deps.runtime),
     pipeline,
     deps,
@@ -174,6 +189,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
         ...(openUntil > now && Number.isFinite(openUntil) ? { openUntil: wall(openUntil) } : {}),
         ...(pipeline.coolUntil > now ? { coolUntil: wall(pipeline.coolUntil) } : {}),
         credential: shared.credential,
+        ...(tokens ? { token: tokens.state() } : {}),
         running: pipeline.bulkhead?.active ?? 0,
         waiting: (pipeline.bulkhead?.waiting ?? 0) + (pipeline.limiter?.waiting ?? 0),
         counters: { ...shared.counters },
@@ -182,7 +198,17 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
           : {}),
       }
     },
+    authorization:
+      tokens && keys && auth?.kind === 'oauth' && auth.grant === 'authorization_code'
+        ? new Authorization(auth, name, {
+            runtime: deps.runtime,
+            keys,
+            tokens,
+            allowed: deps.authorized ?? (async () => undefined),
+          })
+        : undefined,
     close() {
+      tokens?.close()
       pipeline.close()
     },
   }

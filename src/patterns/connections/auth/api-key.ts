@@ -1,6 +1,6 @@
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Secret } from '#kernel/secret.ts'
-import { fromSecret, headerValue, inHeader, inQuery, type Credentials } from './credential.ts'
+import { fromSecret, headerValue, inHeader, inQuery, type SecretCredentials } from './credential.ts'
 
 export type ApiKey =
   | { readonly kind: 'api-key'; readonly secret: Secret; readonly header: string }
@@ -16,7 +16,7 @@ export function apiKey(secret: Secret, at: { readonly header: string } | { reado
   )
 }
 
-export function apiKeyCredentials(auth: ApiKey, runtime: Pick<Runtime, 'secrets' | 'redact'>): Credentials {
+export function apiKeyCredentials(auth: ApiKey, runtime: Pick<Runtime, 'secrets' | 'redact'>): SecretCredentials {
   return fromSecret(auth.secret, runtime, (named) => {
     const secret = headerValue(named)
     runtime.redact.learn(secret)

@@ -6,11 +6,11 @@ import { secret, SecretValue } from '#kernel/secret.ts'
 import { virtualClock } from '#testing/clock.ts'
 import { seededRandom } from '#testing/random.ts'
 import { apiKey } from './api-key.ts'
-import { credentials, type Auth } from './auth.ts'
+import { credentials } from './auth.ts'
 import { basic } from './basic.ts'
 import { bearer } from './bearer.ts'
 
-const setup = (auth: Auth, ...values: string[]) => {
+const setup = (auth: Parameters<typeof credentials>[0], ...values: string[]) => {
   const redact = redactor()
   const secrets = { read: (name: string) => Promise.resolve(values.map((v) => new SecretValue(name, v))) }
   return { redact, get: credentials(auth, { redact, secrets, clock: virtualClock(), random: seededRandom(1) }) }
@@ -22,7 +22,7 @@ test('a definition names its secret and holds no value', () => {
 })
 
 test('writes bearer, basic and both places of a key', async () => {
-  const put = async (auth: Auth, value: string): Promise<unknown> => {
+  const put = async (auth: Parameters<typeof credentials>[0], value: string): Promise<unknown> => {
     const c = await setup(auth, value).get([])
     return [c?.header, c?.query, c?.value]
   }

@@ -3,15 +3,22 @@ import { apiKeyCredentials, type ApiKey } from './api-key.ts'
 import { awsCredentials, type AwsSigV4 } from './aws-sig-v4.ts'
 import { basicCredentials, type Basic } from './basic.ts'
 import { bearerCredentials, type Bearer } from './bearer.ts'
-import type { Credentials } from './credential.ts'
+import type { SecretCredentials } from './credential.ts'
 import { hmacCredentials, type Hmac } from './hmac.ts'
+import type { OAuth } from './oauth/define.ts'
+import { Tokens, type TokenDeps } from './oauth/tokens.ts'
 
 /** How a connection proves who we are: inert, holding names of secrets and never their values. */
-export type Auth = Bearer | ApiKey | Basic | Hmac | AwsSigV4
+export type Auth = Bearer | ApiKey | Basic | Hmac | AwsSigV4 | OAuth
+
+/** Of the other kinds nothing lives longer than a call. */
+export function tokensOf(auth: Auth | undefined, connection: string, deps: TokenDeps): Tokens | undefined {
+  return auth?.kind === 'oauth' ? new Tokens(auth, connection, deps) : undefined
+}
 
 type AuthRuntime = Pick<Runtime, 'secrets' | 'redact' | 'clock' | 'random'>
 
-export function credentials(auth: Auth, runtime: AuthRuntime): Credentials {
+export function credentials(auth: Exclude<Auth, OAuth>, runtime: AuthRuntime): SecretCredentials {
   switch (auth.kind) {
     case 'bearer':
       return bearerCredentials(auth, runtime)

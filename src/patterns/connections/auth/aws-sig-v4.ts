@@ -8,7 +8,7 @@ import {
   signing,
   someValue,
   type Credential,
-  type Credentials,
+  type SecretCredentials,
   type Sign,
   type Unsigned,
 } from './credential.ts'
@@ -51,7 +51,10 @@ export type AwsKey = {
   readonly service: string
 }
 
-export function awsCredentials(auth: AwsSigV4, runtime: Pick<Runtime, 'secrets' | 'redact' | 'clock'>): Credentials {
+export function awsCredentials(
+  auth: AwsSigV4,
+  runtime: Pick<Runtime, 'secrets' | 'redact' | 'clock'>,
+): SecretCredentials {
   const { region, service } = auth
   let last: Credential | undefined
   const values = async (of: Secret): Promise<readonly string[]> =>

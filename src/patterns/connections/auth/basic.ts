@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Secret } from '#kernel/secret.ts'
-import { fromSecret, inHeader, someValue, type Credentials } from './credential.ts'
+import { fromSecret, inHeader, someValue, type SecretCredentials } from './credential.ts'
 
 export type Basic = { readonly kind: 'basic'; readonly user: string; readonly secret: Secret }
 
@@ -10,7 +10,7 @@ export function basic(user: string, secret: Secret): Basic {
   return Object.freeze({ kind: 'basic', user, secret })
 }
 
-export function basicCredentials(auth: Basic, runtime: Pick<Runtime, 'secrets' | 'redact'>): Credentials {
+export function basicCredentials(auth: Basic, runtime: Pick<Runtime, 'secrets' | 'redact'>): SecretCredentials {
   return fromSecret(auth.secret, runtime, (value) => {
     // Encoded, so the password may hold any character.
     const secret = someValue(value)

@@ -1,6 +1,7 @@
 import { checkOptions, type Problem } from '#kernel/definition.ts'
 import { isSecret } from '#kernel/secret.ts'
 import { isFieldName } from '../check/parts.ts'
+import { oauthProblems } from './oauth/check.ts'
 
 type Options = Readonly<Record<string, unknown>>
 type Add = (name: string, message: string, fix: string) => void
@@ -20,6 +21,7 @@ const kinds: Readonly<Record<string, (o: Options, add: Add, path: string) => Pro
   },
   hmac: hmacProblems,
   'aws-sig-v4': awsProblems,
+  oauth: oauthProblems,
 }
 
 /** Everything wrong in an `auth`. Values are not repeated: what stands there may well be the secret itself. */
@@ -30,7 +32,7 @@ export function authProblems(path: string, auth: unknown): Problem[] {
   const check = typeof kind === 'string' && Object.hasOwn(kinds, kind) ? kinds[kind] : undefined
   if (!check) {
     const fix =
-      'use bearer(secret(…)), apiKey(secret(…), { header }), basic(user, secret(…)), hmac({…}) or awsSigV4({…})'
+      'use bearer(secret(…)), apiKey(secret(…), { header }), basic(user, secret(…)), hmac({…}), awsSigV4({…}), clientCredentials({…}), jwtBearer({…}) or authorizationCode({…})'
     return [{ path, message: 'is not an auth', fix }]
   }
   const problems: Problem[] = []

@@ -34,14 +34,21 @@ export type Unsigned = {
  * call (their adapter caches), so a rotated one is used without a restart, and while two are valid the older one serves
  * where the newer is not known yet. Every value is taught to the redactor before it is used first. Rejects with `config.secret`.
  */
-export type Credentials = (refused: readonly string[]) => Promise<Credential | undefined>
+export type Credentials = (
+  refused: readonly string[],
+  /** Monotonic; what waits for a token waits no longer. */
+  deadline: number,
+) => Credential | undefined | Promise<Credential | undefined>
+
+/** Out of secrets alone, nothing is waited for but their adapter. */
+export type SecretCredentials = (refused: readonly string[]) => Promise<Credential | undefined>
 
 /** Credentials out of one secret: each of its current values gives one, newest first, built once. */
 export function fromSecret(
   named: Secret,
   runtime: Pick<Runtime, 'secrets'>,
   build: (value: SecretValue) => Credential,
-): Credentials {
+): SecretCredentials {
   let last: Credential | undefined
   return async (refused) => {
     for (const value of await runtime.secrets.read(named.name)) {

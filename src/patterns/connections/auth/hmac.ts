@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { createHash, createHmac } from 'node:crypto'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Secret, SecretValue } from '#kernel/secret.ts'
-import { fromSecret, signing, someValue, unusable, type Credentials, type Unsigned } from './credential.ts'
+import { fromSecret, signing, someValue, unusable, type SecretCredentials, type Unsigned } from './credential.ts'
 
 export type HmacOptions = {
   /** What signs. While two values are current the newest signs, and the older one after a 401. */
@@ -80,7 +80,7 @@ export function hmac(options: HmacOptions): Hmac {
 export function hmacCredentials(
   auth: Hmac,
   runtime: Pick<Runtime, 'secrets' | 'redact' | 'clock' | 'random'>,
-): Credentials {
+): SecretCredentials {
   return fromSecret(auth.secret, runtime, (value) => {
     const secret = someValue(value)
     runtime.redact.learn(secret)

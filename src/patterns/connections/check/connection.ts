@@ -75,6 +75,15 @@ export function checkConnection(definition: ConnectionDefinition): Problem[] {
       fix: "add one: { charge: { http: 'POST /charges' } }",
     })
   }
+  const asked = (options['auth'] as { scopes?: unknown } | undefined)?.scopes
+  const scopes: readonly unknown[] | undefined = Array.isArray(asked) ? asked : undefined
+  for (const { name, spec } of scopes ? operations : []) {
+    for (const scope of Array.isArray(spec.scopes) ? spec.scopes : []) {
+      if (scopes!.includes(scope)) continue
+      const message = `needs the scope ${JSON.stringify(scope)}, which \`auth\` does not ask for`
+      problems.push({ path: at(`operations.${name}.scopes`), message, fix: 'add it to the scopes of `auth`' })
+    }
+  }
   for (const operation of operations)
     problems.push(...checkOperation(at(`operations.${operation.name}`), operation, operations))
   return problems

@@ -18,6 +18,7 @@ const known = [
   'verify',
   'timeout',
   'headers',
+  'scopes',
 ]
 
 /** Everything wrong in one operation. `all` are the operations that its `verify` may ask. */
@@ -80,6 +81,9 @@ export function checkOperation(
   }
   if (spec['timeout'] !== undefined && !isSpan(spec['timeout']))
     add('timeout', 'is not a time', "use a duration: '10s'")
+  const { scopes } = spec
+  if (scopes !== undefined && !(Array.isArray(scopes) && scopes.every((s) => typeof s === 'string' && s !== '')))
+    add('scopes', 'is not a list of scopes', "use ['orders.read']")
   return [...problems, ...verifyProblems(`${path}.verify`, spec['verify'], all)]
 }
 
