@@ -131,6 +131,18 @@ function together(d: Definitions): Problem[] {
   }
   for (const s of d.subscriptions.values()) missing(`subscription(${s.name}).to`, s.to)
   const paths = new Map<string, string>()
+  for (const c of d.connections.values()) {
+    const { auth } = c.options
+    const url = auth?.kind === 'oauth' && auth.grant === 'authorization_code' ? URL.parse(auth.redirectUri) : null
+    if (!url) continue
+    for (const path of [url.pathname, `${url.pathname}/start`]) {
+      const other = paths.get(path)
+      const at = `connection(${c.name}).auth.redirectUri`
+      if (other !== undefined)
+        problems.push({ path: at, message: `${path} is also a path of ${other}`, fix: 'give each a path of its own' })
+      paths.set(path, `connection(${c.name})`)
+    }
+  }
   for (const w of d.webhooks.values()) {
     for (const [type, route] of Object.entries(w.deliver ?? {}))
       missing(`webhook(${w.name}).deliver[${type}]`, 'kind' in route ? route : route.to)
@@ -138,10 +150,10 @@ function together(d: Definitions): Problem[] {
     if (other !== undefined)
       problems.push({
         path: `webhook(${w.name}).path`,
-        message: `${w.path} is also the path of webhook(${other})`,
+        message: `${w.path} is also the path of ${other}`,
         fix: 'give one of them another path',
       })
-    paths.set(w.path, w.name)
+    paths.set(w.path, `webhook(${w.name})`)
     if (d.topics.has(`webhook.${w.name}`))
       problems.push({
         path: `topic(webhook.${w.name})`,

@@ -1,4 +1,4 @@
-import type { Store, StoreAdapter } from '#adapters/stores/port.ts'
+import type { Store, StoreAdapter, Write } from '#adapters/stores/port.ts'
 import type { Call, Each, Joined, JoinStatement, Publish, Transaction } from '#kernel/context.ts'
 import { milliseconds, type Duration } from '#kernel/duration.ts'
 import { checkOptions } from '#kernel/definition.ts'
@@ -22,6 +22,7 @@ import { listen, type Listening } from './http/server.ts'
 import { inbox, inboxDoor, routing } from './inbox.ts'
 import { jsonLog } from './log.ts'
 import { operations, type Operations } from './operations/index.ts'
+import { ScopeUse } from './scope-use.ts'
 import { systemClock, systemFiles, systemRuntime } from './runtime.ts'
 import { appVerbs, Verbs } from './verbs.ts'
 
@@ -99,7 +100,11 @@ export async function fairlead(options: Options, given: World = {}): Promise<App
   const { definitions, problems } = await collectWithDocuments(options?.use, files)
   const wrong = [...checkOptions('fairlead', options, names), ...problems]
   if (wrong.length > 0) throw configFault(wrong)
-  const trust = (pool: string): Trust | undefined => definitions.connections.get(pool)?.options.tls
+  const trust = (pool: string): Trust | undefined => {
+    const tls = definitions.connections.get(pool.replace(/\/token$/, ''))?.options.tls
+    // The server that gives its tokens is another one: it may have a certificate of the same authority, never the pinned key.
+    return tls?.ca && pool.endsWith('/token') ? { ca: tls.ca } : pool.endsWith('/token') ? undefined : tls
+  }
   const client = world.http === undefined ? lazyClient({ clock: world.clock ?? systemClock, trust }) : undefined
   const system = systemRuntime({
     http: world.http ?? client!,
@@ -180,19 +185,36 @@ async function start(
     },
   })
   const connections = new Map<string, OpenConnection>()
+  const scoped = new Set(
+    [...definitions.connections.values()].filter((d) => d.options.auth?.kind === 'oauth').map((d) => d.name),
+  )
+  const scopeUse = new ScopeUse(journal.keys)
   for (const def of definitions.connections.values()) {
     connections.set(
       def.name,
       openConnection(def, {
         runtime,
-        record: (call) =>
+        keys: journal.keys,
+        recovered: () => {
+          journal.release(def.name).catch((e: unknown) => {
+            // They are due within a minute all the same.
+            if (!isFault(e, 'store.closed'))
+              runtime.log.write('warn', 'connection.release', { connection: def.name, fault: e })
+          })
+        },
+        authorized: async (by) => {
+          await journal.commit.add({ writes: [authorized(def.name, by, runtime)] }, 'durable')
+        },
+        record: (call) => {
+          if (scoped.has(def.name)) scopeUse.called(call.connection, call.operation, runtime.clock.now())
           journal.calls.add({
             time: runtime.clock.now(),
             connection: call.connection,
             operation: call.operation,
             outcome: call.outcome,
             record: () => JSON.stringify(call),
-          }),
+          })
+        },
       }),
     )
   }
@@ -203,7 +225,8 @@ async function start(
   const webhookDoors = [...webhooks.values()].map((w) =>
     inboxDoor(w, runtime, journal, (outcome) => count(counts, w.name, outcome)),
   )
-  const doors = [...webhookDoors, ...healthDoors(health)]
+  const authorizationDoors = [...connections.values()].flatMap((c) => c.authorization?.doors() ?? [])
+  const doors = [...webhookDoors, ...authorizationDoors, ...healthDoors(health)]
   const http = {
     clock: runtime.clock,
     log: runtime.log,
@@ -263,6 +286,7 @@ async function start(
       counts,
       requests,
       health,
+      scopeUse,
       by: nameOf(runtime),
     }),
     definitions,
@@ -270,6 +294,12 @@ async function start(
     [Symbol.asyncDispose]: (): Promise<void> => (disposed ??= dispose()),
   }
   return app
+}
+
+/** Who made the link stands in the trail, and that it was used. */
+function authorized(connection: string, by: string, runtime: Runtime<Store>): Write {
+  const detail = JSON.stringify(runtime.redact.value({ by }))
+  return { write: 'audit', time: runtime.clock.now(), verb: 'authorized', subject: `connection/${connection}`, detail }
 }
 
 function nameOf({ host }: Runtime): string {

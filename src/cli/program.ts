@@ -26,6 +26,7 @@ const commands: readonly (readonly [name: string, group: string, summary: string
     'what a replay would do otherwise',
     async () => (await import('./commands/rehearse.ts')).rehearse,
   ],
+  ['scopes', 'Look', 'OAuth scopes asked and used', async () => (await import('./commands/scopes.ts')).scopes],
   ['explain', 'Look', 'what a fault code means', async () => (await import('./commands/explain.ts')).explain],
   ['replay', 'Act', 'handle parked messages again', async () => (await import('./commands/replay.ts')).replay],
   ['redrive', 'Act', 'handle dead messages again', async () => (await import('./commands/redrive.ts')).redrive],
@@ -44,6 +45,7 @@ const commands: readonly (readonly [name: string, group: string, summary: string
     async () => (await import('./commands/export.ts')).exportMessages,
   ],
   ['import', 'Act', 'park messages of a file again', async () => (await import('./commands/import.ts')).importMessages],
+  ['authorize', 'Act', 'a link to allow a connection', async () => (await import('./commands/authorize.ts')).authorize],
   ['pause', 'Act', 'stop a subscription or topic', async () => (await import('./commands/pause.ts')).pause],
   ['resume', 'Act', 'let what was paused go on', async () => (await import('./commands/pause.ts')).resume],
 ]

@@ -5,6 +5,7 @@ import type { Journal } from '#journal/journal.ts'
 import type { OpenConnection } from '#patterns/connections/run.ts'
 import type { Definitions } from '../collect.ts'
 import type { HealthMonitor } from '../health.ts'
+import type { ScopeUse } from '../scope-use.ts'
 
 /** What the operations work on. They decide from the store, so they work beside a running app as well as inside it. */
 export type OperationDeps = {
@@ -17,6 +18,7 @@ export type OperationDeps = {
   /** door → outcome → how often. */
   readonly requests: ReadonlyMap<string, ReadonlyMap<string, number>>
   readonly health: HealthMonitor
+  readonly scopeUse: ScopeUse
   /** Who acts: stands in every audit entry. */
   readonly by: string
 }

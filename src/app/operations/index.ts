@@ -1,4 +1,6 @@
 import type { Json } from '#kernel/json.ts'
+import type { Link } from '#patterns/connections/auth/oauth/authorization.ts'
+import { authorize } from './authorize.ts'
 import { calls, type CallQuery } from './calls.ts'
 import { callRecord, type NumberedCall } from './call-record.ts'
 import type { OperationDeps } from './deps.ts'
@@ -17,6 +19,7 @@ import { resend, type Resend, type Resent } from './resend.ts'
 import { rehearse, type Rehearse, type Rehearsed } from './rehearse.ts'
 import { editAndReplay, replay } from './replay.ts'
 import { cancelReplay, replayTopic, resumeReplay, type ReplayTopic, type TopicReplayed } from './replay-topic.ts'
+import { scopes, type ScopeReport } from './scopes.ts'
 import { status, type Status } from './status.ts'
 import { trail, type TrailEntry } from './trail.ts'
 import { topics, type TopicStatus } from './topics.ts'
@@ -51,6 +54,10 @@ export interface Operations {
   call(call: number): Promise<NumberedCall>
   diffCalls(call: number, other?: number): Promise<CallsCompared>
   resend(query: Resend): Promise<Resent>
+  /** A link by which a person authorises a connection, once. */
+  authorize(connection: string): Promise<Link>
+  /** Scopes asked for against scopes used. */
+  scopes(): Promise<readonly ScopeReport[]>
   explain(code: string): Explained
 }
 
@@ -79,6 +86,8 @@ export function operations(deps: OperationDeps): Operations {
     call: (call) => callRecord(deps, call),
     diffCalls: (call, other) => diffCalls(deps, call, other),
     resend: (query) => resend(deps, query),
+    authorize: (connection) => authorize(deps, connection),
+    scopes: () => scopes(deps),
     explain,
   }
 }

@@ -3,6 +3,7 @@ import { agreedSkew, cardPrefix, readCard } from '#journal/card.ts'
 import type { ConnectionState } from '#patterns/connections/run.ts'
 import { pausePrefix, Pauses, type Pause } from '#journal/pauses.ts'
 import type { Health } from '../health.ts'
+import { authorizations, type AuthorizationStatus } from './authorize.ts'
 import type { OperationDeps } from './deps.ts'
 import { replays, type ReplayStatus } from './replay-state.ts'
 import { topics, type TopicStatus } from './topics.ts'
@@ -36,6 +37,8 @@ export type Status = {
   readonly topics: readonly TopicStatus[]
   readonly subscriptions: readonly SubscriptionStatus[]
   readonly connections: readonly ConnectionState[]
+  /** Of connections with OAuth, for all processes. */
+  readonly authorizations: readonly AuthorizationStatus[]
   readonly webhooks: readonly WebhookStatus[]
   /** Topics, subscriptions and partitions that an operator has stopped: who, when, why. */
   readonly pauses: readonly Pause[]
@@ -92,6 +95,7 @@ export async function status(deps: OperationDeps): Promise<Status> {
     topics: await topics(deps),
     subscriptions,
     connections: [...deps.connections.values()].map((c) => c.state()),
+    authorizations: await authorizations(deps),
     webhooks: [...definitions.webhooks.values()].map((w) => ({
       name: w.name,
       path: w.path,

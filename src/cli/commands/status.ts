@@ -33,6 +33,7 @@ export type StoreStatus = {
     'name' | 'topic' | 'lag' | 'paused' | 'parked'
   >[]
   readonly pauses: Status['pauses']
+  readonly authorizations: Status['authorizations']
   readonly replays: Status['replays']
   readonly webhooks: readonly { readonly name: string; readonly path: string; readonly accepted: number }[]
   /** Of the last 1,000 call records. */
@@ -65,6 +66,7 @@ export function storeStatus(
       parked,
     })),
     pauses: s.pauses,
+    authorizations: s.authorizations,
     replays: s.replays,
     webhooks: s.webhooks.map((w) => ({ name: w.name, path: w.path, accepted: accepted.get(`webhook.${w.name}`) ?? 0 })),
     connections: s.connections.map(({ name }) => {
@@ -157,6 +159,13 @@ export function lines(s: StoreStatus, terminal: Pick<Terminal, 'width' | 'paint'
         `Paused: ${named(p)}, by ${p.by} at ${shownTime(p.since)}${p.reason === '' ? '' : `: ${p.reason}`}`,
       ),
     )
+  for (const a of s.authorizations) {
+    const why = a.error === undefined ? 'nobody has authorised it yet' : `their server says ${a.error}`
+    const since = a.since === undefined || a.error === undefined ? '' : ` since ${shownTime(a.since)}`
+    const fix = a.person ? `: fairlead authorize ${a.connection}` : ': correct client id, secret or scopes'
+    if (a.state === 'unauthorized' || a.person)
+      end.push(escapeControls(`${a.connection} is held: ${why}${since}${fix}`))
+  }
   for (const r of s.replays)
     end.push(
       escapeControls(

@@ -37,6 +37,7 @@ export function statusOf(given: {
       counters: { calls: count, succeeded: count, failed: 1, refused: 0, attempts: count, retries: 0, verified: 0 },
       lastFault: { code: 'connection.cut', time: '2026-01-01T12:00:00.000Z' },
     })),
+    authorizations: [],
     webhooks: many(given.webhooks, (i) => ({ name: `webhook-${i}`, path: `/webhook-${i}`, counts: { stored: count } })),
     workers: [],
     http: {},
