@@ -33,7 +33,7 @@ const machine = (server: Pick<Oidc, 'issuer'>, clientId: string, authenticate: A
 
 const basic: Authenticate = { method: 'client_secret_basic', secret: secret('CLIENT_SECRET') }
 
-const crm = (server: Oidc, issuer = server.issuer) =>
+const crm = ({ issuer }: Pick<Oidc, 'issuer'>) =>
   connection('crm', {
     baseUrl: 'https://api.test',
     auth: authorizationCode({
@@ -145,7 +145,7 @@ test('an issuer that its own metadata does not confirm is asked for nothing', as
 })
 
 const added = topic('added', { schema: z.object({ n: z.number() }) })
-const work = (server: Oidc) => {
+const work = (server: Pick<Oidc, 'issuer'>) => {
   const api = crm(server)
   const sender = subscription('sender', {
     to: added,
@@ -300,6 +300,29 @@ test('a link ends after ten minutes, and what was not allowed is told', async (t
   assert.equal(response.status, 400)
   assert.match(JSON.stringify(w.logged), /access_denied/)
   await assert.rejects(w.app.operations.authorize('nothing'), (e) => isFault(e, 'app.unknown'))
+})
+
+test('a key that cannot seal a token stops the start', async () => {
+  const use = work({ issuer: 'https://id.test' })
+  const secrets = { read: (name: string) => Promise.resolve([new SecretValue(name, 'canary-too-short')]) }
+  await assert.rejects(fairlead({ use, secrets }), (e) => {
+    assert.ok(isFault(e, 'config.invalid'))
+    const [problem] = e.detail['problems'] as { path: string }[]
+    assert.equal(problem!.path, 'connection(crm).auth.tokenKey')
+    return !JSON.stringify(e).includes('canary')
+  })
+})
+
+test('two connections do not share a redirect address, nor does one take the path of a webhook', async () => {
+  const one = crm({ issuer: 'https://id.test' })
+  const auth = one.options.auth!
+  const two = connection('two', { baseUrl: 'https://api.test', auth, operations: { list: { http: 'GET /' } } })
+  await assert.rejects(fairlead({ use: [one, two] }), (e) => {
+    assert.ok(isFault(e, 'config.invalid'))
+    const paths = (e.detail['problems'] as { path: string }[]).map((p) => p.path)
+    assert.deepEqual(paths, ['connection(two).auth.redirectUri', 'connection(two).auth.redirectUri'])
+    return true
+  })
 })
 
 test('serves nothing of it to those without a link', async (t) => {

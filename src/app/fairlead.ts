@@ -1,7 +1,7 @@
 import type { Store, StoreAdapter, Write } from '#adapters/stores/port.ts'
 import type { Call, Each, Joined, JoinStatement, Publish, Transaction } from '#kernel/context.ts'
 import { milliseconds, type Duration } from '#kernel/duration.ts'
-import { checkOptions } from '#kernel/definition.ts'
+import { checkOptions, type Problem } from '#kernel/definition.ts'
 import { isFault } from '#kernel/fault.ts'
 import type { TopicHandle } from '#kernel/handle.ts'
 import type { Door, HttpOut } from '#kernel/http.ts'
@@ -10,6 +10,7 @@ import type { Position } from '#kernel/message.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Secrets } from '#kernel/secret.ts'
 import { Journal } from '#journal/journal.ts'
+import { tokenKeyProblem } from '#patterns/connections/auth/oauth/key-problem.ts'
 import { openConnection, type OpenConnection } from '#patterns/connections/run.ts'
 import { subscriptionRunner } from '#patterns/topics/run.ts'
 import { collectWithDocuments, configFault, type Definitions, type Use } from './collect.ts'
@@ -135,13 +136,18 @@ async function inMemory(): Promise<StoreAdapter> {
 
 /** Reads every secret once: from now on none can be printed. A missing one stops the start of an app that works with it. */
 async function readSecrets(definitions: Definitions, runtime: Omit<Runtime, 'store'>, needed: boolean): Promise<void> {
-  const problems = []
+  const problems: Problem[] = []
   for (const name of definitions.secrets) {
     try {
       for (const value of await runtime.secrets.read(name)) runtime.redact.learn(value.reveal())
     } catch (e) {
       problems.push({ path: `secret(${name})`, message: isFault(e) ? e.message : 'cannot be read', fix: `set ${name}` })
     }
+  }
+  for (const { name, options } of definitions.connections.values()) {
+    const message = problems.length === 0 ? await tokenKeyProblem(options.auth, runtime.secrets) : undefined
+    if (message !== undefined)
+      problems.push({ path: `connection(${name}).auth.tokenKey`, message, fix: 'openssl rand -base64 32' })
   }
   if (needed && problems.length > 0) throw configFault(problems)
 }

@@ -13,7 +13,7 @@ export type Redactor = {
 }
 
 const named =
-  /^(?:.*[-_.])?(?:authorization|cookie|passwd|password|passphrase|pwd|secret|token|api[-_]?key|apikey|private[-_]?key|access[-_]?key|credential|credentials|signature|session[-_]?id|client[-_]?secret|pin|cvc|cvv)(?:[-_.](?:id|value|hash|256|v3))?$/i
+  /^(?:.*[-_.])?(?:authorization|cookie|passwd|password|passphrase|pwd|secret|token|api[-_]?key|apikey|private[-_]?key|access[-_]?key|credential|credentials|signature|session[-_]?id|client[-_]?secret|assertion|code[-_]?verifier|pin|cvc|cvv)(?:[-_.](?:id|value|hash|256|v3))?$/i
 const camel = /([a-z0-9])([A-Z])/g
 const card = /\b(?:\d[ -]?){12,18}\d\b/g
 export const mask = '[masked]'

@@ -48,6 +48,15 @@ export class Endpoint {
     this.#fetch = authorizationServerFetch(runtime.http, name)
   }
 
+  /** Has what it must know about the server: asked before the right to renew is taken, so that this is held for the renewal alone. */
+  async ready(): Promise<void> {
+    try {
+      await this.#metadata()
+    } catch (e) {
+      throw this.#known(e)
+    }
+  }
+
   /** A token by the grant of this connection: with a refresh token where one is given. */
   token(refresh: string | undefined): Promise<Granted> {
     const auth = this.#auth

@@ -15,8 +15,8 @@ export type Seen = {
 
 export type Lease = { release(): Promise<void> }
 
-/** For so long one process may renew alone. A request takes at most 15 s, so an honest one is done long before. */
-const leased = 30_000
+/** For so long one process may renew alone: it makes at most two requests of 15 s, one for each current client secret. */
+const leased = 45_000
 
 /**
  * The token of one connection in the journal's keys: compare-and-set, so that of two writers one notices; sealed, so that a
@@ -59,7 +59,7 @@ export class TokenStore {
     return this.#keys.swap(tokenKeyOf(this.#connection), version, JSON.stringify(value))
   }
 
-  /** The right to renew, for 30 s; undefined while another process has it. */
+  /** The right to renew, for 45 s; undefined while another process has it. */
   async lease(): Promise<Lease | undefined> {
     const name = `token-lease/${this.#connection}`
     const mine = this.#runtime.ids.next()

@@ -335,7 +335,7 @@ test('a frozen process that comes back does not overwrite what another has renew
   const slow = w.process(person, { http: frozen })
   const call = slow.get([], 120_000)
   await settle()
-  await w.clock.advance(31_000)
+  await w.clock.advance(46_000)
   assert.equal(await w.process(person).get(), 'at-3-canary')
   thaw()
   assert.equal(await call, 'at-3-canary')

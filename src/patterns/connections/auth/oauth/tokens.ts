@@ -77,6 +77,8 @@ export class Tokens {
   /** Given by them and not yet on disk: never used before it is, never asked for again while it is here. */
   #unsaved: Unsaved | undefined
   #error: string | undefined
+  /** Calls have failed for want of a token. */
+  #kept = false
   /** Nothing is left that could be tried without a person. */
   #lost = false
 
@@ -119,12 +121,11 @@ export class Tokens {
       const { grant, row } = this.#written(granted, obtained, undefined)
       if (!(await this.#store!.write(seen.version, row, grant))) continue
       this.#unsaved = undefined
-      const told = this.#error !== undefined
+      // Another process may have kept what waits for it.
+      this.#kept = true
       this.#take(grant, from)
       this.#failures = 0
       this.#nextTry = Number.NEGATIVE_INFINITY
-      // Another process may have been told instead.
-      if (!told) this.#deps.recovered()
       return
     }
     throw this.#fault('the token was written by others again and again', 1_000)
@@ -149,7 +150,13 @@ export class Tokens {
       this.#current = undefined
       this.#nextTry = Number.NEGATIVE_INFINITY
     }
-    await this.#within(this.#renew(deadline), deadline)
+    try {
+      await this.#within(this.#renew(deadline), deadline)
+    } catch (e) {
+      // Of a message that is held for it: to be told when there is a token again.
+      this.#kept = true
+      throw e
+    }
     const t = this.#current
     return t && !refused.includes(t.grant.access) ? t.credential : undefined
   }
@@ -218,6 +225,7 @@ export class Tokens {
       if (this.#adopt(seen)) return
       this.#assertAuthorised(seen)
       if (!store?.keeps) return this.#renewed(seen)
+      await (await this.endpoint()).ready()
       const lease = await store.lease()
       if (lease) {
         try {
@@ -325,10 +333,12 @@ export class Tokens {
     const credential = inHeader(grant.access, 'authorization', `Bearer ${grant.access}`)
     this.#current = { grant, credential, renewAt, endsAt }
     this.#lost = false
-    if (this.#error === undefined || !valid) return
-    this.#error = undefined
-    log.write('info', 'connection.authorized', { connection: this.#name })
-    this.#deps.recovered()
+    if (valid && this.#error !== undefined) {
+      this.#error = undefined
+      log.write('info', 'connection.authorized', { connection: this.#name })
+    }
+    if (this.#kept) this.#deps.recovered()
+    this.#kept = false
   }
 
   /** Without a grant nothing can be asked for: a person has to allow it, for the first time or again. */
