@@ -33,7 +33,11 @@ function said({ path, body, headers }: Seen): object {
     ? (body as string[]).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)])
     : Object.entries(body ?? {})
   const texts = fields.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)])
-  return { path, fields: texts.toSorted(), authorization: headers['authorization'] }
+  return {
+    path,
+    fields: texts.toSorted(([a], [b]) => String(a).localeCompare(String(b))),
+    authorization: headers['authorization'],
+  }
 }
 
 test('says what Slack’s own SDK says', async (t) => {
