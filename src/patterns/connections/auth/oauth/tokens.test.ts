@@ -121,7 +121,9 @@ test('while the token endpoint is down the old token serves until it ends, then 
   assert.ok(w.server.asked.length <= asked + 5, `${w.server.asked.length} requests in 20 s`)
   w.server.trouble = undefined
   await w.clock.advance(60_000)
+  assert.equal(p.recovered, 0)
   assert.equal(await p.get(), 'at-2-canary')
+  assert.equal(p.recovered, 1, 'what was held may go on')
 })
 
 test('who waits for a token waits no longer than its own time', async () => {

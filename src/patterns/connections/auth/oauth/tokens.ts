@@ -1,9 +1,10 @@
 import { wait } from '#kernel/clock.ts'
 import { fault, isFault, toFault, type Fault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
-import { inHeader, type Credential } from '../credential.ts'
+import type { Credential } from '../credential.ts'
 import type { OAuth } from './define.ts'
 import type { Endpoint, Granted } from './endpoint.ts'
+import { currentOf, kept, usable, type Current } from './life.ts'
 import type { Grant, TokenRow } from './row.ts'
 import { TokenStore, type Seen, type TokenKeys } from './store.ts'
 
@@ -24,13 +25,6 @@ export type TokenState = {
   readonly ends?: string
   /** Their word for why not. */
   readonly error?: string
-}
-
-type Current = {
-  readonly grant: Grant
-  readonly credential: Credential
-  readonly renewAt: number
-  readonly endsAt: number
 }
 
 type Unsaved = {
@@ -78,7 +72,7 @@ export class Tokens {
   #unsaved: Unsaved | undefined
   #error: string | undefined
   /** Calls have failed for want of a token. */
-  #kept = false
+  #missed = false
   /** Nothing is left that could be tried without a person. */
   #lost = false
 
@@ -118,11 +112,11 @@ export class Tokens {
     for (let tries = 0; tries < 10; tries++) {
       const seen = await this.#store!.read()
       // What they gave before is not theirs to keep: a new authorisation replaces it.
-      const { grant, row } = this.#written(granted, obtained, undefined)
+      const { grant, row } = kept(granted, obtained, nothing)
       if (!(await this.#store!.write(seen.version, row, grant))) continue
       this.#unsaved = undefined
       // Another process may have kept what waits for it.
-      this.#kept = true
+      this.#missed = true
       this.#take(grant, from)
       this.#failures = 0
       this.#nextTry = Number.NEGATIVE_INFINITY
@@ -154,7 +148,7 @@ export class Tokens {
       await this.#within(this.#renew(deadline), deadline)
     } catch (e) {
       // Of a message that is held for it: to be told when there is a token again.
-      this.#kept = true
+      this.#missed = true
       throw e
     }
     const t = this.#current
@@ -259,27 +253,11 @@ export class Tokens {
       if (isFault(e, 'connection.unauthorized')) await this.#refusedBy(e, seen)
       throw e
     }
-    const { grant, row } = this.#written(granted, obtained, seen)
+    const { grant, row } = kept(granted, obtained, seen)
     // Without a key there is no secret that could be lost; only a change of the state is worth a write.
     const write = this.#store !== undefined && (this.#store.keeps || seen.row?.state === 'unauthorized')
     this.#unsaved = { grant, row, version: seen.version, from, write }
     await this.#saved()
-  }
-
-  #written(granted: Granted, obtained: number, seen: Seen | undefined): { grant: Grant; row: TokenRow } {
-    const refresh = granted.refresh ?? seen?.grant?.refresh
-    const { access, life, scopes } = granted
-    const grant: Grant = { access, life, obtained, ...(refresh === undefined ? {} : { refresh }) }
-    const old = seen?.row
-    const since = old?.state === 'valid' ? old.since : obtained
-    const said = scopes ?? old?.granted
-    const row: TokenRow = {
-      state: 'valid',
-      since,
-      ends: obtained + life - marginOf(life),
-      ...(said === undefined ? {} : { granted: said }),
-    }
-    return { grant, row }
   }
 
   /** Puts on disk what they gave. False when another process has written a token meanwhile that is no better for us. */
@@ -314,7 +292,7 @@ export class Tokens {
     if (grant.access !== this.#current?.grant.access) {
       // Of its age only the wall clocks know. Not older than they say, not younger than new.
       const age = Math.max(0, clock.now() - grant.obtained)
-      if (age >= grant.life - marginOf(grant.life)) return false
+      if (age >= usable(grant.life)) return false
       this.#take(grant, clock.mono() - age, row?.state === 'valid')
     }
     return clock.mono() < this.#current!.renewAt
@@ -328,17 +306,14 @@ export class Tokens {
     const known = [...this.#taught.filter((t) => !fresh.includes(t)), ...fresh]
     for (const old of known.slice(0, -4)) redact.forget(old)
     this.#taught = known.slice(-4)
-    const endsAt = from + grant.life - marginOf(grant.life)
-    const renewAt = Math.min(endsAt, from + grant.life * 0.8 * (0.95 + random.float() / 10))
-    const credential = inHeader(grant.access, 'authorization', `Bearer ${grant.access}`)
-    this.#current = { grant, credential, renewAt, endsAt }
+    this.#current = currentOf(grant, from, random)
     this.#lost = false
     if (valid && this.#error !== undefined) {
       this.#error = undefined
       log.write('info', 'connection.authorized', { connection: this.#name })
     }
-    if (this.#kept) this.#deps.recovered()
-    this.#kept = false
+    if (this.#missed) this.#deps.recovered()
+    this.#missed = false
   }
 
   /** Without a grant nothing can be asked for: a person has to allow it, for the first time or again. */
@@ -347,7 +322,7 @@ export class Tokens {
     const error = row?.error ?? (row?.sealed === undefined ? (grant ? 'ended' : 'not_authorized') : 'unreadable')
     const why: Readonly<Record<string, string>> = {
       not_authorized: 'nobody has authorised it yet',
-      ended: 'its token has ended and there is none to renew it with',
+      ended: 'they have given no refresh token, and its token ends',
       unreadable: 'its token cannot be read with any current value of its key',
     }
     this.#lost = true
@@ -365,14 +340,20 @@ export class Tokens {
     const { clock } = this.#deps.runtime
     const error = String(f.detail['error'])
     const withdrawn = this.#auth.grant === 'authorization_code' && error === 'invalid_grant'
+    if (this.#store && !(row?.state === 'unauthorized' && row.error === error)) {
+      const said = row?.granted === undefined ? {} : { granted: row.granted }
+      // The refresh token is of no use any more; in all other cases it is as good as before.
+      const left = withdrawn ? undefined : grant
+      const written = await this.#store.write(
+        version,
+        { state: 'unauthorized', since: clock.now(), error, ...said },
+        left,
+      )
+      if (!written) throw this.#fault('the token was written by another', 1_000)
+    }
     if (withdrawn) this.#current = undefined
     this.#lost = withdrawn
     this.#tell(f)
-    if (row?.state === 'unauthorized' && row.error === error) return
-    const said = row?.granted === undefined ? {} : { granted: row.granted }
-    // The refresh token is of no use any more; in all other cases it is as good as before.
-    const kept = withdrawn ? undefined : grant
-    await this.#store?.write(version, { state: 'unauthorized', since: clock.now(), error, ...said }, kept)
   }
 
   #tell(f: Fault): void {
@@ -399,10 +380,6 @@ export class Tokens {
 }
 
 const nothing: Seen = { version: 0, row: undefined, grant: undefined }
-
-function marginOf(life: number): number {
-  return Math.min(30_000, life / 10)
-}
 
 function again(f: Fault, retryAfter: number): Fault {
   if (f.kind === 'config') return f
