@@ -1,3 +1,4 @@
+import type { SecretsAdapter } from '#adapters/secrets/port.ts'
 import type { Store, StoreAdapter, Write } from '#adapters/stores/port.ts'
 import type { Call, Each, Joined, JoinStatement, Publish, Transaction } from '#kernel/context.ts'
 import { milliseconds, type Duration } from '#kernel/duration.ts'
@@ -25,6 +26,7 @@ import { jsonLog } from './log.ts'
 import { operations, type Operations } from './operations/index.ts'
 import { ScopeUse } from './scope-use.ts'
 import { systemClock, systemFiles, systemRuntime } from './runtime.ts'
+import { openSecrets, trustOfSource } from './secrets.ts'
 import { appVerbs, Verbs } from './verbs.ts'
 
 export type Options = {
@@ -32,8 +34,8 @@ export type Options = {
   readonly use: Use
   /** Where the journal is kept: `sqlite(path)`. Absent: in memory, gone at the end; right for connections alone and for trying out. */
   readonly store?: StoreAdapter
-  /** Where secrets are read. Default: environment variables. */
-  readonly secrets?: Secrets
+  /** Where secrets are read: `fileSecrets(…)`, `vaultSecrets(…)` …, or your own. Default: environment variables. */
+  readonly secrets?: SecretsAdapter | Secrets
   /** Default: one masked JSON line an event on standard error, from `info` up. */
   readonly log?: Log
   /** How long running handlers may take to end when the app stops. Default 10 s. */
@@ -102,6 +104,8 @@ export async function fairlead(options: Options, given: World = {}): Promise<App
   const wrong = [...checkOptions('fairlead', options, names), ...problems]
   if (wrong.length > 0) throw configFault(wrong)
   const trust = (pool: string): Trust | undefined => {
+    const source = trustOfSource(options.secrets, pool)
+    if (source) return source
     const tls = definitions.connections.get(pool.replace(/\/token$/, ''))?.options.tls
     // The server that gives its tokens is another one: it may have a certificate of the same authority, never the pinned key.
     return tls?.ca && pool.endsWith('/token') ? { ca: tls.ca } : pool.endsWith('/token') ? undefined : tls
@@ -110,21 +114,28 @@ export async function fairlead(options: Options, given: World = {}): Promise<App
   const system = systemRuntime({
     http: world.http ?? client!,
     log: options.log ?? jsonLog(),
-    ...(options.secrets ? { secrets: options.secrets } : {}),
   })
   const known = { ...system, ...world }
-  const outside = { ...known, http: around(known.http) }
+  let close = async (): Promise<void> => client?.close()
   try {
+    // Asked past `around`: what unlocks everything else is nobody's to record or to make fail.
+    const opened = await openSecrets(world.secrets ?? options.secrets, known)
+    // In this order: a source gives back over the client what it had leased.
+    close = async () => {
+      await opened.close()
+      await client?.close()
+    }
+    const outside = { ...known, http: around(known.http), secrets: opened.secrets }
     await readSecrets(definitions, outside, options.work !== false)
     const store = await (options.store ?? (await inMemory())).open(outside)
     try {
-      return await start(options, definitions, { ...outside, store }, async () => client?.close())
+      return await start(options, definitions, { ...outside, store }, close)
     } catch (e) {
       await store[Symbol.asyncDispose]()
       throw e
     }
   } catch (e) {
-    await client?.close()
+    await close()
     throw e
   }
 }
@@ -156,7 +167,7 @@ async function start(
   options: Options,
   definitions: Definitions,
   runtime: Runtime<Store>,
-  closeClient: () => Promise<void>,
+  closeOutside: () => Promise<void>,
 ): Promise<App> {
   const { topics, subscriptions, webhooks } = definitions
   const grace = milliseconds(options.grace ?? '10s')
@@ -264,7 +275,7 @@ async function start(
     health.stop()
     for (const c of connections.values()) c.close()
     await runtime.store[Symbol.asyncDispose]()
-    await closeClient()
+    await closeOutside()
   }
   const app: App = {
     ...appVerbs(verbs),

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { envSecrets } from '#adapters/secrets/env.ts'
 import type { Cancel, Clock } from '#kernel/clock.ts'
@@ -9,7 +9,6 @@ import type { Log } from '#kernel/log.ts'
 import type { Random } from '#kernel/random.ts'
 import { redactor } from '#kernel/redact.ts'
 import type { Files, Runtime } from '#kernel/runtime.ts'
-import type { Secrets } from '#kernel/secret.ts'
 
 /** Longest delay of setTimeout; a longer wait is armed again. */
 const longest = 2 ** 31 - 1
@@ -32,21 +31,25 @@ function after(ms: number, fn: () => void): Cancel {
 
 export const systemRandom: Random = { float: () => Math.random(), bytes: (n) => randomBytes(n) }
 
-export const systemFiles: Files = { read: (path) => readFile(path, 'utf8') }
+export const systemFiles: Files = {
+  read: (path) => readFile(path, 'utf8'),
+  async stat(path) {
+    const found = await stat(path)
+    const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'other'
+    // Windows makes the bits up.
+    return { kind, bytes: found.size, mode: process.platform === 'win32' ? undefined : found.mode & 0o777 }
+  },
+}
 
 /** The real world. Everything that the core touches comes in through here. */
-export function systemRuntime(given: {
-  readonly http: HttpOut
-  readonly log: Log
-  readonly secrets?: Secrets
-}): Omit<Runtime, 'store'> {
+export function systemRuntime(given: { readonly http: HttpOut; readonly log: Log }): Omit<Runtime, 'store'> {
   return {
     clock: systemClock,
     random: systemRandom,
     ids: uuid7(systemClock, systemRandom),
     http: given.http,
     files: systemFiles,
-    secrets: given.secrets ?? envSecrets(process.env),
+    secrets: envSecrets(process.env),
     log: given.log,
     redact: redactor(),
     host: {

@@ -82,7 +82,7 @@ export async function runtimeOf(
     alive,
     ids: uuid7(clock, random),
     http: { send: refuse },
-    files: { read: refuse },
+    files: { read: refuse, stat: refuse },
     secrets: { read: refuse },
     redact: redactor(),
     log: { write: (_level, event, fields = {}) => void logged.push({ event, fields }) },

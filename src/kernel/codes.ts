@@ -50,6 +50,12 @@ export const codes = {
     'The file with your definitions cannot be loaded. Correct the path or the error in it.',
   ),
 
+  'secret.unavailable': row(
+    'transient',
+    503,
+    'The source of secrets cannot be asked, and no value that was read earlier is young enough. It is tried again; check the source, its address and what unlocks it.',
+  ),
+
   // schema and input
   'schema.invalid': row(
     'invalid',

@@ -35,4 +35,13 @@ export type Host = {
 export interface Files {
   /** Whole file as text. Rejects with the system's error. */
   read(path: string | URL): Promise<string>
+  /** What the path leads to, links followed. Rejects with the system's error. */
+  stat(path: string | URL): Promise<FileStat>
+}
+
+export type FileStat = {
+  readonly kind: 'file' | 'folder' | 'other'
+  readonly bytes: number
+  /** Permission bits (`0o640`); undefined where the system has none. */
+  readonly mode: number | undefined
 }

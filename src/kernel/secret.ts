@@ -50,7 +50,10 @@ export class SecretValue {
   }
 }
 
-/** Reads secrets by name. All current values, newest first: two while one is being rotated. Rejects with `config.secret`. */
+/**
+ * Reads secrets by name. All current values, newest first: two while one is being rotated. Rejects with `config.secret` when
+ * there is no such secret or we may not read it, with `secret.unavailable` when its source cannot be asked.
+ */
 export interface Secrets {
   read(name: string): Promise<readonly SecretValue[]>
 }

@@ -20,7 +20,7 @@ const row = ['kernel', 'resilience', 'adapters', 'journal', 'patterns', 'connect
 const defaults = ['stores/sqlite', 'secrets/env']
 const faces = ['cli', 'console', 'blueprint', 'testing']
 /** What stands in `adapters/<kind>/` beside the vendors: the contract, its suite, and what all vendors of the kind share. */
-const contract = /^(?:port|conformance|cursor|statement)(?:\.ts$|\/)|^migrations\//
+const contract = /^(?:port|conformance|cursor|statement|ask|cache|login|options|unlock)(?:\.ts$|\/)|^migrations\//
 
 /** The room of a file under `src/`; undefined when there is no such room. */
 export function roomOf(path: string): Room | undefined {

@@ -1,8 +1,8 @@
 import type { Definitions } from '#app/collect.ts'
 import type { Problem } from '#kernel/definition.ts'
-import { fault, isFault } from '#kernel/fault.ts'
+import { isFault } from '#kernel/fault.ts'
 import { manifest } from '#kernel/manifest.ts'
-import type { Runtime } from '#kernel/runtime.ts'
+import type { Files } from '#kernel/runtime.ts'
 import type { Declare, ProjectOptions } from '../command.ts'
 import { aboutProject } from '../command.ts'
 import { loadProject, type Config } from '../project.ts'
@@ -17,13 +17,13 @@ export const check: Declare = (command, terminal) =>
   ).action(async (options: ProjectOptions & { readonly secrets?: boolean }) => {
     const project = await loadProject(options.config)
     const { collect, configFault } = await import('#app/collect.ts')
-    const outside = await outsideOf(project.config)
+    const { systemFiles } = await import('#app/runtime.ts')
     const use = project.config.use ?? []
-    const problems = await loadDocuments(collect(use).definitions, outside)
+    const problems = await loadDocuments(collect(use).definitions, systemFiles)
     // Collected again: a mapping whose document has been read now is checked with it.
     const found = collect(use)
     problems.unshift(...project.problems, ...found.problems)
-    if (options.secrets) problems.push(...(await secretProblems(found.definitions, outside)))
+    if (options.secrets) problems.push(...(await secretProblems(found.definitions, project.config)))
     if (problems.length > 0) throw configFault(problems)
     const sizes = kinds
       .map(([kind, noun]) => [found.definitions[kind].size, noun] as const)
@@ -47,16 +47,8 @@ const nouns = {
 } as const satisfies Record<Exclude<keyof Definitions, 'secrets'>, string>
 const kinds = Object.entries(nouns) as [keyof typeof nouns, string][]
 
-type Outside = Pick<Runtime, 'files' | 'secrets'>
-
-async function outsideOf(config: Config): Promise<Outside> {
-  const [{ systemRuntime }, { jsonLog }] = await Promise.all([import('#app/runtime.ts'), import('#app/log.ts')])
-  const http = { send: () => Promise.reject(fault('bug', { message: 'a check sends nothing' })) }
-  return systemRuntime({ http, log: jsonLog(), ...(config.secrets ? { secrets: config.secrets } : {}) })
-}
-
 /** Reads the documents that mappings name, as a start does: a missing file is found here already. */
-async function loadDocuments(definitions: Definitions, { files }: Outside): Promise<Problem[]> {
+async function loadDocuments(definitions: Definitions, files: Files): Promise<Problem[]> {
   const { loadMapping } = await import('#patterns/mappings/define.ts')
   const problems: Problem[] = []
   for (const mapping of definitions.mappings.values()) {
@@ -70,14 +62,34 @@ async function loadDocuments(definitions: Definitions, { files }: Outside): Prom
   return problems
 }
 
-async function secretProblems(definitions: Definitions, { secrets }: Outside): Promise<Problem[]> {
+/** Reads each secret from where the app would read it: a vault is logged in to, and logged out of. */
+async function secretProblems(definitions: Definitions, config: Config): Promise<Problem[]> {
+  const [{ systemClock, systemRuntime }, { jsonLog }, { openSecrets, trustOfSource }, { lazyClient }] =
+    await Promise.all([
+      import('#app/runtime.ts'),
+      import('#app/log.ts'),
+      import('#app/secrets.ts'),
+      import('#app/http/lazy-client.ts'),
+    ])
+  const http = lazyClient({ clock: systemClock, trust: (pool) => trustOfSource(config.secrets, pool) })
   const problems: Problem[] = []
-  for (const name of definitions.secrets) {
-    try {
-      await secrets.read(name)
-    } catch (e) {
-      problems.push({ path: `secret(${name})`, message: said(e), fix: `set ${name}` })
+  try {
+    const { secrets, close } = await openSecrets(
+      config.secrets,
+      systemRuntime({ http, log: jsonLog({ least: 'error' }) }),
+    )
+    for (const name of definitions.secrets) {
+      try {
+        await secrets.read(name)
+      } catch (e) {
+        problems.push({ path: `secret(${name})`, message: said(e), fix: `set ${name}` })
+      }
     }
+    await close()
+  } catch (e) {
+    problems.push({ path: 'secrets', message: said(e), fix: 'correct the source of secrets in the config' })
+  } finally {
+    await http.close()
   }
   return problems
 }

@@ -396,7 +396,7 @@ test('Kobo submissions map by their flat keys, and bad answers are named', () =>
 
 test('a document in a file is read through the port, checked then, and called only after that', async () => {
   const texts = new Map([['./b.yaml', yaml]])
-  const files: Files = {
+  const files: Pick<Files, 'read'> = {
     read: async (path) => {
       const text = texts.get(String(path))
       if (text === undefined) throw new Error('ENOENT')

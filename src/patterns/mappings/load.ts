@@ -8,7 +8,7 @@ import { isPath, stateOf } from './state.ts'
  * `checkMapping`. Rejects with `mapping.document` when the file cannot be read. Called again it reads again: calls that
  * begin after it use the new document, and an unreadable file leaves the old one in force.
  */
-export async function loadMapping(mapping: Definition, files: Files): Promise<void> {
+export async function loadMapping(mapping: Definition, files: Pick<Files, 'read'>): Promise<void> {
   const state = stateOf(mapping)
   const { document } = state.given
   if (!isPath(document)) return

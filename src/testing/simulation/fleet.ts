@@ -71,7 +71,7 @@ export class Fleet {
         random: { float: () => this.#world.chance.float(`${process.name} jitter`), bytes: (n) => ids.bytes(n) },
         ids: uuid7(clock, ids),
         http: { send: () => Promise.reject(new Error('no network')) },
-        files: { read: () => Promise.reject(new Error('no files')) },
+        files: { read: () => Promise.reject(new Error('no files')), stat: () => Promise.reject(new Error('no files')) },
         secrets: { read: () => Promise.reject(new Error('no secrets')) },
         redact,
         log: {
