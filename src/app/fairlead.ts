@@ -14,11 +14,12 @@ import { Journal } from '#journal/journal.ts'
 import { tokenKeyProblem } from '#patterns/connections/auth/oauth/key-problem.ts'
 import { openConnection, type OpenConnection } from '#patterns/connections/run.ts'
 import { subscriptionRunner } from '#patterns/topics/run.ts'
+import { openCertificates, type ConnectionTls } from './certificates.ts'
 import { collectWithDocuments, configFault, type Definitions, type Use } from './collect.ts'
 import { RunContext } from './context.ts'
 import { HealthMonitor, type Health } from './health.ts'
 import { lazyClient } from './http/lazy-client.ts'
-import type { Trust } from './http/client-socket.ts'
+import type { Trusting } from './http/client-socket.ts'
 import { serve } from './http/fetch.ts'
 import { listen, type Listening } from './http/server.ts'
 import { inbox, inboxDoor, routing } from './inbox.ts'
@@ -103,12 +104,11 @@ export async function fairlead(options: Options, given: World = {}): Promise<App
   const { definitions, problems } = await collectWithDocuments(options?.use, files)
   const wrong = [...checkOptions('fairlead', options, names), ...problems]
   if (wrong.length > 0) throw configFault(wrong)
-  const trust = (pool: string): Trust | undefined => {
-    const source = trustOfSource(options.secrets, pool)
-    if (source) return source
-    const tls = definitions.connections.get(pool.replace(/\/token$/, ''))?.options.tls
-    // The server that gives its tokens is another one: it may have a certificate of the same authority, never the pinned key.
-    return tls?.ca && pool.endsWith('/token') ? { ca: tls.ca } : pool.endsWith('/token') ? undefined : tls
+  const certificates = new Map<string, ConnectionTls>()
+  const trust = (pool: string): Trusting | undefined => {
+    const own = certificates.get(pool)
+    if (own) return own
+    return certificates.get(pool.replace(/\/token$/, ''))?.tokens ?? trustOfSource(options.secrets, pool)
   }
   const client = world.http === undefined ? lazyClient({ clock: world.clock ?? systemClock, trust }) : undefined
   const system = systemRuntime({
@@ -122,14 +122,16 @@ export async function fairlead(options: Options, given: World = {}): Promise<App
     const opened = await openSecrets(world.secrets ?? options.secrets, known)
     // In this order: a source gives back over the client what it had leased.
     close = async () => {
+      for (const tls of certificates.values()) tls.close()
       await opened.close()
       await client?.close()
     }
     const outside = { ...known, http: around(known.http), secrets: opened.secrets }
     await readSecrets(definitions, outside, options.work !== false)
+    if (client) await openCertificates(certificates, definitions, outside, options.work !== false)
     const store = await (options.store ?? (await inMemory())).open(outside)
     try {
-      return await start(options, definitions, { ...outside, store }, close)
+      return await start(options, definitions, { ...outside, store }, certificates, close)
     } catch (e) {
       await store[Symbol.asyncDispose]()
       throw e
@@ -167,6 +169,7 @@ async function start(
   options: Options,
   definitions: Definitions,
   runtime: Runtime<Store>,
+  certificates: ReadonlyMap<string, ConnectionTls>,
   closeOutside: () => Promise<void>,
 ): Promise<App> {
   const { topics, subscriptions, webhooks } = definitions
@@ -300,6 +303,7 @@ async function start(
       journal,
       definitions,
       connections,
+      certificates,
       counts,
       requests,
       health,

@@ -1,13 +1,13 @@
 import { poolOf, type SecretsAdapter, type SecretsRuntime } from '#adapters/secrets/port.ts'
 import type { Secrets } from '#kernel/secret.ts'
-import type { Trust } from './http/client-socket.ts'
+import type { Trusting } from './http/client-socket.ts'
 
 /** Where an app reads its secrets: a source that is opened with it, or something that reads already. */
 export type GivenSecrets = SecretsAdapter | Secrets | undefined
 
 /** What requests of this source trust beyond the usual, when the pool is the one of the source. */
-export function trustOfSource(given: GivenSecrets, pool: string): Trust | undefined {
-  return given && 'open' in given && pool === poolOf(given.kind) ? given.tls : undefined
+export function trustOfSource(given: GivenSecrets, pool: string): Trusting | undefined {
+  return given && 'open' in given && given.tls && pool === poolOf(given.kind) ? { current: given.tls } : undefined
 }
 
 /** Opens the source; without one `runtime.secrets`, the environment, is it. */

@@ -5,7 +5,7 @@ import type { Code } from '#kernel/codes.ts'
 import { fault, type Fault } from '#kernel/fault.ts'
 import type { HttpRequest, HttpResponse, Phases } from '#kernel/http.ts'
 import type { Deadlines, Timed } from './client-deadlines.ts'
-import type { Opened, Opening, Stage } from './client-socket.ts'
+import type { Opened, Opening, Stage, Trust } from './client-socket.ts'
 
 /** One socket and what is known about it. The socket under it may change: undici opens a new one when it has ended. */
 export type Slot = {
@@ -18,6 +18,8 @@ export type Slot = {
   /** What opening the present socket took, until a request has claimed it. */
   opened: Opened | undefined
   socket: Socket | undefined
+  /** What was trusted, and shown, when the present socket was opened. */
+  trust: Trust | undefined
 }
 
 type Home = { leave(exchange: Exchange): void; release(slot: Slot): void; distrust(): void }

@@ -8,15 +8,26 @@ import {
   type DetailedPeerCertificate,
   type PeerCertificate,
   type SecureContext,
+  type TLSSocket,
 } from 'node:tls'
 import type { Clock } from '#kernel/clock.ts'
 
-/** What a connection trusts beyond the usual: a private CA in addition to the system's, keys that must be in the chain. */
+/** What a connection trusts beyond the usual, and what it shows: a private CA in addition to the system's, keys that must be in the chain. */
 export type Trust = {
   /** Certificates in PEM, added to the default ones. */
   readonly ca?: readonly string[]
-  /** base64 of SHA-256 over a SubjectPublicKeyInfo (RFC 7469 §2.4); one in the chain must match. */
+  /** base64 of SHA-256 over a SubjectPublicKeyInfo (RFC 7469 §2.4); one in the chain must match, after the chain was verified. */
   readonly pins?: readonly string[]
+  /** Our certificate, then what stands between it and their authority, in PEM; and its key. */
+  readonly cert?: string
+  readonly key?: string
+}
+
+/** Trust that may be replaced while sockets are open. */
+export type Trusting = {
+  readonly current: Trust
+  /** Told with each new TLS socket when their certificate ends, milliseconds since the epoch. */
+  peer?(origin: string, expires: number): void
 }
 
 export type Stage = 'dns' | 'connect' | 'tls'
@@ -34,10 +45,12 @@ type Target = { readonly protocol: string; readonly hostname: string; readonly p
 type Done = (error: Error | null, socket: Socket | null, opened: Opened) => void
 
 /** Makes sockets. TLS is at least 1.2 and verified, whatever NODE_TLS_REJECT_UNAUTHORIZED says: there is no option to stop it. */
-export function socketOpener(clock: Clock, trust: Trust | undefined): (target: Target, done: Done) => Opening {
-  let context: SecureContext | undefined
+export function socketOpener(clock: Clock, trusting: Trusting | undefined): (target: Target, done: Done) => Opening {
+  let made: { readonly trust: Trust | undefined; readonly context: SecureContext } | undefined
   return ({ protocol, hostname, port }, done) => {
     const secure = protocol === 'https:'
+    const trust = trusting?.current
+    if (secure && made?.trust !== trust) made = undefined
     const started = clock.mono()
     const literal = isIP(hostname) !== 0
     let stage: Stage = literal ? 'connect' : 'dns'
@@ -49,8 +62,7 @@ export function socketOpener(clock: Clock, trust: Trust | undefined): (target: T
           host: hostname,
           port: Number(port || 443),
           ...(literal ? {} : { servername: hostname }),
-          secureContext: (context ??= secureContext(trust)),
-          minVersion: 'TLSv1.2',
+          secureContext: (made ??= { trust, context: secureContext(trust) }).context,
           rejectUnauthorized: true,
           checkServerIdentity: (host, cert) => checkServerIdentity(host, cert) ?? unpinned(cert, trust?.pins),
           ALPNProtocols: ['http/1.1'],
@@ -65,7 +77,11 @@ export function socketOpener(clock: Clock, trust: Trust | undefined): (target: T
       stage = 'tls'
       if (!secure) end(null)
     }
-    const ready = (): void => end(null)
+    const ready = (): void => {
+      const expires = (socket as TLSSocket).getPeerX509Certificate()?.validToDate.getTime()
+      if (expires !== undefined) trusting?.peer?.(`${hostname}:${port || 443}`, expires)
+      end(null)
+    }
     const error = (e: Error): void => end(e)
     const close = (): void => end(new Error('the socket closed while it was being opened'))
     const end = (e: Error | null): void => {
@@ -92,17 +108,30 @@ export function socketOpener(clock: Clock, trust: Trust | undefined): (target: T
 }
 
 function secureContext(trust: Trust | undefined): SecureContext {
-  const own = trust?.ca ?? []
-  return createSecureContext(own.length > 0 ? { ca: [...getCACertificates('default'), ...own] } : {})
+  const { ca = [], cert, key } = trust ?? {}
+  return createSecureContext({
+    // Here, not beside the context, where it would be ignored.
+    minVersion: 'TLSv1.2',
+    ...(ca.length > 0 ? { ca: [...getCACertificates('default'), ...ca] } : {}),
+    ...(cert !== undefined && key !== undefined ? { cert, key } : {}),
+  })
 }
 
+/**
+ * Called when the chain has been verified. Each certificate must have signed the one before it: what they send beside their
+ * chain would otherwise count by its name alone.
+ */
 function unpinned(cert: PeerCertificate, pins: readonly string[] | undefined): Error | undefined {
   if (pins === undefined || pins.length === 0) return undefined
-  const seen = new Set<string>()
-  for (let c: PeerCertificate | undefined = cert; c?.raw && !seen.has(c.fingerprint256); c = issuer(c)) {
-    seen.add(c.fingerprint256)
-    const key = new X509Certificate(c.raw).publicKey.export({ type: 'spki', format: 'der' })
+  let below: X509Certificate | undefined
+  for (let c: PeerCertificate | undefined = cert; c?.raw; c = issuer(c)) {
+    const own = new X509Certificate(c.raw)
+    if (below && !(below.checkIssued(own) && below.verify(own.publicKey))) break
+    const key = own.publicKey.export({ type: 'spki', format: 'der' })
     if (pins.includes(createHash('sha256').update(key).digest('base64'))) return undefined
+    // A root names itself as its issuer.
+    if (below?.fingerprint256 === own.fingerprint256) break
+    below = own
   }
   return new Error('no key of the certificate chain is pinned')
 }

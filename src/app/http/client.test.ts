@@ -333,7 +333,7 @@ test('refuses a certificate it does not trust, also when the environment says no
 
 test('trusts a private authority that was added, for the names of its certificate only', async () => {
   const at = await tls(() => undefined)
-  const { client } = make({ trust: () => ({ ca: [pem('test-ca.pem')] }) })
+  const { client } = make({ trust: () => ({ current: { ca: [pem('test-ca.pem')] } }) })
   const answer = await client.send(get(at))
   assert.equal(answer.status, 200)
   assert.ok(answer.phases.tls !== undefined)
@@ -348,14 +348,16 @@ test('refuses a chain without a pinned key', async () => {
   const key = new X509Certificate(pem('test-ca.pem')).publicKey.export({ type: 'spki', format: 'der' })
   const right = createHash('sha256').update(key).digest('base64')
   const ca = [pem('test-ca.pem')]
-  const pinned = make({ trust: (pool) => ({ ca, pins: [pool === 'right' ? right : right.toLowerCase()] }) })
+  const pinned = make({
+    trust: (pool) => ({ current: { ca, pins: [pool === 'right' ? right : right.toLowerCase()] } }),
+  })
   assert.equal((await pinned.client.send({ ...get(at), pool: 'right' })).status, 200)
   await failure(pinned.client.send({ ...get(at), pool: 'wrong' }), 'connection.tls')
 })
 
 test('refuses TLS 1.1', async () => {
   const at = await tls(() => undefined, { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' })
-  const { client } = make({ trust: () => ({ ca: [pem('test-ca.pem')] }) })
+  const { client } = make({ trust: () => ({ current: { ca: [pem('test-ca.pem')] } }) })
   await failure(client.send(get(at)), 'connection.tls')
 })
 

@@ -4,12 +4,12 @@ import { fault } from '#kernel/fault.ts'
 import type { HttpOut, HttpRequest, HttpResponse } from '#kernel/http.ts'
 import { Deadlines } from './client-deadlines.ts'
 import { Exchange, type Slot } from './client-exchange.ts'
-import { socketOpener, type Trust } from './client-socket.ts'
+import { socketOpener, type Trusting } from './client-socket.ts'
 
 export type HttpClientOptions = {
   readonly clock: Clock
-  /** What a pool trusts beyond the system's certificates; asked once for each pool. */
-  readonly trust?: (pool: string) => Trust | undefined
+  /** What a pool trusts beyond the system's certificates, and shows; asked once for each pool, looked at with each socket. */
+  readonly trust?: (pool: string) => Trusting | undefined
   /** Most sockets of one pool to one origin; further requests wait within their total time. Default 256. */
   readonly sockets?: number
 }
@@ -80,22 +80,30 @@ class Pool {
   readonly #origin: string
   readonly #most: number
   readonly #open: ReturnType<typeof socketOpener>
+  readonly #trusting: Trusting | undefined
   readonly #slots: Slot[] = []
   readonly #free: Slot[] = []
   readonly #waiting = new Set<Exchange>()
   #closed = false
 
-  constructor(origin: string, most: number, clock: Clock, trust: Trust | undefined) {
+  constructor(origin: string, most: number, clock: Clock, trusting: Trusting | undefined) {
     this.#origin = origin
     this.#most = most
-    this.#open = socketOpener(clock, trust)
+    this.#trusting = trusting
+    this.#open = socketOpener(clock, trusting)
   }
 
   take(exchange: Exchange): void {
     const slot = this.#free.pop() ?? (this.#slots.length < this.#most ? this.#grow() : undefined)
-    if (slot) return exchange.start(slot)
+    if (slot) return this.#start(exchange, slot)
     this.#waiting.add(exchange)
     exchange.wait()
+  }
+
+  /** On a socket that was opened under what is trusted now: an older one has no answer to wait for any more, and is replaced. */
+  #start(exchange: Exchange, slot: Slot): void {
+    if (slot.trust !== this.#trusting?.current) slot.socket?.destroy()
+    exchange.start(slot)
   }
 
   /** A request that gave up before it got a socket. */
@@ -109,7 +117,7 @@ class Pool {
     if (!next) return void this.#free.push(slot)
     this.#waiting.delete(next)
     // Not inside undici's parser, which is where most releases come from.
-    queueMicrotask(() => next.start(slot))
+    queueMicrotask(() => this.#start(next, slot))
   }
 
   /** One idle socket was found closed: its neighbours, idle as long, are not trusted either. The next request opens a new one. */
@@ -131,6 +139,7 @@ class Pool {
       stage: undefined,
       opened: undefined,
       socket: undefined,
+      trust: undefined,
       client: new Client(this.#origin, {
         pipelining: 1,
         allowH2: false,
@@ -143,6 +152,7 @@ class Pool {
           slot.served = 0
           slot.opened = undefined
           slot.stage = undefined
+          slot.trust = this.#trusting?.current
           slot.opening = this.#open(target, (error, socket, opened) => {
             slot.stage = slot.opening?.stage()
             slot.opening = undefined

@@ -3,6 +3,7 @@ import { fault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Journal } from '#journal/journal.ts'
 import type { OpenConnection } from '#patterns/connections/run.ts'
+import type { Certificates } from '../certificates.ts'
 import type { Definitions } from '../collect.ts'
 import type { HealthMonitor } from '../health.ts'
 import type { ScopeUse } from '../scope-use.ts'
@@ -13,6 +14,8 @@ export type OperationDeps = {
   readonly journal: Journal
   readonly definitions: Definitions
   readonly connections: ReadonlyMap<string, OpenConnection>
+  /** By connection; of those that open sockets of their own. */
+  readonly certificates: ReadonlyMap<string, { state(): Certificates | undefined }>
   /** webhook → outcome → how often. */
   readonly counts: ReadonlyMap<string, ReadonlyMap<string, number>>
   /** door → outcome → how often. */

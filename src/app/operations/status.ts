@@ -2,6 +2,7 @@ import type { ParkedState } from '#adapters/stores/port.ts'
 import { agreedSkew, cardPrefix, readCard } from '#journal/card.ts'
 import type { ConnectionState } from '#patterns/connections/run.ts'
 import { pausePrefix, Pauses, type Pause } from '#journal/pauses.ts'
+import type { Certificates } from '../certificates.ts'
 import type { Health } from '../health.ts'
 import { authorizations, type AuthorizationStatus } from './authorize.ts'
 import type { OperationDeps } from './deps.ts'
@@ -36,7 +37,7 @@ export type Status = {
   readonly store: { readonly bytes: number }
   readonly topics: readonly TopicStatus[]
   readonly subscriptions: readonly SubscriptionStatus[]
-  readonly connections: readonly ConnectionState[]
+  readonly connections: readonly (ConnectionState & { readonly certificates?: Certificates })[]
   /** Of connections with OAuth, for all processes. */
   readonly authorizations: readonly AuthorizationStatus[]
   readonly webhooks: readonly WebhookStatus[]
@@ -94,7 +95,10 @@ export async function status(deps: OperationDeps): Promise<Status> {
     store: await runtime.store.read({ read: 'size' }),
     topics: await topics(deps),
     subscriptions,
-    connections: [...deps.connections.values()].map((c) => c.state()),
+    connections: [...deps.connections].map(([name, c]) => {
+      const certificates = deps.certificates.get(name)?.state()
+      return certificates ? { ...c.state(), certificates } : c.state()
+    }),
     authorizations: await authorizations(deps),
     webhooks: [...definitions.webhooks.values()].map((w) => ({
       name: w.name,

@@ -142,7 +142,7 @@ test('reports everything wrong at once, each with its path and a fix', () => {
     limit: ['50/s', 'many'],
     rules: [{ means: 'ok' }, { status: 99, means: 'later' }],
     maxBytes: 0,
-    tls: { pins: ['abc'] },
+    tls: { pins: ['abc'], key: 'key in the clear' },
     retires: 3,
     operations: {
       kind: { http: 'GET /' },
@@ -184,6 +184,8 @@ test('reports everything wrong at once, each with its path and a fix', () => {
     '.rules[1].means',
     '.maxBytes',
     '.tls.pins',
+    '.tls.key',
+    '.tls.cert',
     '.retires',
     '.operations.kind',
     '.operations.a.http',

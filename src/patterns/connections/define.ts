@@ -12,6 +12,7 @@ import { define, type Definition } from '#kernel/definition.ts'
 import type { Duration } from '#kernel/duration.ts'
 import type { OperationHandle } from '#kernel/handle.ts'
 import type { Schema } from '#kernel/schema.ts'
+import type { Secret } from '#kernel/secret.ts'
 import type { BreakerOptions } from '#resilience/breaker.ts'
 import type { BulkheadOptions } from '#resilience/bulkhead.ts'
 import type { Rate } from '#resilience/rate.ts'
@@ -50,10 +51,23 @@ export type ConnectionOptions = {
   readonly record?: RecordOptions
   /** Longest answer in bytes; a longer one is cut off and refused. Default 8 MiB. */
   readonly maxBytes?: number
-  /** Certificates (PEM) trusted in addition to the system's; keys (base64 SHA-256 of SPKI), one of which must be in the chain. */
-  readonly tls?: { readonly ca?: readonly string[]; readonly pins?: readonly string[] }
+  /** At least TLS 1.2 and verified, always; here what is trusted in addition, and what we show of ourselves. */
+  readonly tls?: TlsOptions
   /** Allows an `http://` baseUrl to another machine: everything, credentials included, is then readable on the way. */
   readonly insecure?: 'allow-http'
+}
+
+export type TlsOptions = {
+  /** Certificates (PEM) of private authorities, trusted in addition to the system's. As a secret they rotate without a restart. */
+  readonly ca?: readonly (string | Secret)[]
+  /** Keys (base64 SHA-256 of SPKI), one of which must be in the chain, which must be valid besides. Name the next one before it is used. */
+  readonly pins?: readonly string[]
+  /**
+   * Our certificate (mutual TLS, PEM, with what stands between it and their authority) and its key, without a passphrase. When the
+   * secret rotates new sockets show the new one and no request fails. `connection.certificate` is logged 14 days before its end.
+   */
+  readonly cert?: string | Secret
+  readonly key?: Secret
 }
 
 export type Timeouts = { readonly connect?: Duration; readonly firstByte?: Duration; readonly total?: Duration }

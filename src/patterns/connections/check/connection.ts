@@ -161,14 +161,16 @@ function ruleProblems(path: string, rules: unknown): Problem[] {
 
 function tlsProblems(path: string, tls: unknown): Problem[] {
   if (tls === undefined) return []
-  const problems = checkOptions(path, tls, ['ca', 'pins'])
+  const problems = checkOptions(path, tls, ['ca', 'pins', 'cert', 'key'])
   if (typeof tls !== 'object' || tls === null) return problems
-  const { ca = [], pins = [] } = tls as { readonly ca?: unknown; readonly pins?: unknown }
-  if (!Array.isArray(ca) || !ca.every((c) => typeof c === 'string' && c.includes('-----BEGIN CERTIFICATE-----'))) {
+  const { ca = [], pins = [], cert, key } = tls as Readonly<Record<string, unknown>>
+  const certificate = (c: unknown): boolean =>
+    isSecret(c) || (typeof c === 'string' && c.includes('-----BEGIN CERTIFICATE-----'))
+  if (!Array.isArray(ca) || !ca.every(certificate)) {
     problems.push({
       path: `${path}.ca`,
       message: 'is not a list of certificates',
-      fix: 'use PEM text, one entry a certificate',
+      fix: 'use PEM text or secrets, one entry a certificate',
     })
   }
   if (!Array.isArray(pins) || !pins.every((p) => typeof p === 'string' && /^[A-Za-z0-9+/]{43}=$/.test(p))) {
@@ -177,6 +179,20 @@ function tlsProblems(path: string, tls: unknown): Problem[] {
       message: 'is not a list of pins',
       fix: 'use base64 of SHA-256 over the SubjectPublicKeyInfo',
     })
+  }
+  if (cert !== undefined && !certificate(cert)) {
+    problems.push({
+      path: `${path}.cert`,
+      message: 'is not a certificate',
+      fix: "use PEM text or secret('PAYMENTS_CERT')",
+    })
+  }
+  if (key !== undefined && !isSecret(key)) {
+    problems.push({ path: `${path}.key`, message: 'is not a secret', fix: "use secret('PAYMENTS_TLS_KEY')" })
+  }
+  if ((cert === undefined) !== (key === undefined)) {
+    const missing = cert === undefined ? 'cert' : 'key'
+    problems.push({ path: `${path}.${missing}`, message: 'is missing', fix: '`cert` and `key` belong together' })
   }
   return problems
 }
