@@ -303,6 +303,11 @@ export const codes = {
   // connections
   'connection.unreachable': row('transient', 502, 'No connection could be made (refused, DNS, TLS): nothing was sent.'),
   'connection.tls': row('transient', 502, 'The TLS handshake failed: certificate, name or version. Nothing was sent.'),
+  'connection.target': row(
+    'rejected',
+    422,
+    'An address that comes from data leads to a host that is not public, or is not one of http or https in its usual spelling. Nothing was sent, and no connection was made.',
+  ),
   'connection.cut': row('ambiguous', 502, 'The connection ended after the request was sent: it may have happened.'),
   'connection.timeout': row('ambiguous', 504, 'No complete answer within the time limit: it may have happened.'),
   'connection.deadline': row(

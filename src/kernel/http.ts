@@ -18,6 +18,12 @@ export type HttpRequest = {
   /** A longer body is cut off and reported as a fault. */
   readonly maxBytes: number
   readonly signal?: AbortSignal
+  /**
+   * Where the origin comes from. `data`: from somebody who may not send us everywhere (an endpoint that a customer typed in). Then
+   * only public addresses are connected to (`isPublicAddress`), decided when the socket is opened, and for every one;
+   * refused with `connection.target`. Default `declared`: by whoever wrote the definitions.
+   */
+  readonly target?: 'declared' | 'data'
 }
 
 export type HttpResponse = {
@@ -39,7 +45,7 @@ export type Phases = {
 
 /**
  * Sends requests. Never follows redirects and never retries. Rejects with a fault whose `detail` has `phases` and:
- * `connection.unreachable` / `connection.tls` (nothing was sent), `connection.timeout` with `detail.phase`,
+ * `connection.unreachable` / `connection.tls` / `connection.target` (nothing was sent), `connection.timeout` with `detail.phase`,
  * `connection.cut` (ended after the request went out), `connection.response` (truncated, too large), `cancelled`.
  */
 export interface HttpOut {

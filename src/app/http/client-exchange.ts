@@ -5,6 +5,7 @@ import type { Code } from '#kernel/codes.ts'
 import { fault, type Fault } from '#kernel/fault.ts'
 import type { HttpRequest, HttpResponse, Phases } from '#kernel/http.ts'
 import type { Deadlines, Timed } from './client-deadlines.ts'
+import { refusedCode } from './client-guard.ts'
 import type { Opened, Opening, Stage, Trust } from './client-socket.ts'
 
 /** One socket and what is known about it. The socket under it may change: undici opens a new one when it has ended. */
@@ -178,6 +179,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
   #failed(error: Error, slot: Slot): void {
     const reason = reasonOf(error)
     if (this.#step === 'connecting') {
+      if (reason === refusedCode) return this.#fail('connection.target', {}, error)
       if (reason === 'UND_ERR_INVALID_ARG') return this.#fail('bug', { reason }, error)
       const phase = slot.stage ?? 'connect'
       // A peer that goes away during the handshake is a network failure; anything else there is about trust.

@@ -11,6 +11,7 @@ import {
   type TLSSocket,
 } from 'node:tls'
 import type { Clock } from '#kernel/clock.ts'
+import type { Guard } from './client-guard.ts'
 
 /** What a connection trusts beyond the usual, and what it shows: a private CA in addition to the system's, keys that must be in the chain. */
 export type Trust = {
@@ -45,15 +46,26 @@ type Target = { readonly protocol: string; readonly hostname: string; readonly p
 type Done = (error: Error | null, socket: Socket | null, opened: Opened) => void
 
 /** Makes sockets. TLS is at least 1.2 and verified, whatever NODE_TLS_REJECT_UNAUTHORIZED says: there is no option to stop it. */
-export function socketOpener(clock: Clock, trusting: Trusting | undefined): (target: Target, done: Done) => Opening {
+export function socketOpener(
+  clock: Clock,
+  trusting: Trusting | undefined,
+  guard?: Guard,
+): (target: Target, done: Done) => Opening {
   let made: { readonly trust: Trust | undefined; readonly context: SecureContext } | undefined
-  return ({ protocol, hostname, port }, done) => {
+  return ({ protocol, hostname: host, port }, done) => {
+    const hostname = host.startsWith('[') ? host.slice(1, -1) : host
     const secure = protocol === 'https:'
     const trust = trusting?.current
     if (secure && made?.trust !== trust) made = undefined
     const started = clock.mono()
     const literal = isIP(hostname) !== 0
     let stage: Stage = literal ? 'connect' : 'dns'
+    const forbidden = literal ? guard?.refused(hostname) : undefined
+    if (forbidden) {
+      queueMicrotask(() => done(forbidden, null, {}))
+      return { stage: () => stage, abandon: () => undefined }
+    }
+    const lookup = guard && { lookup: guard.lookup }
     let looked: number | undefined
     let connected: number | undefined
     let ended = false
@@ -61,21 +73,25 @@ export function socketOpener(clock: Clock, trusting: Trusting | undefined): (tar
       ? connectTls({
           host: hostname,
           port: Number(port || 443),
+          ...lookup,
           ...(literal ? {} : { servername: hostname }),
           secureContext: (made ??= { trust, context: secureContext(trust) }).context,
           rejectUnauthorized: true,
           checkServerIdentity: (host, cert) => checkServerIdentity(host, cert) ?? unpinned(cert, trust?.pins),
           ALPNProtocols: ['http/1.1'],
         })
-      : connectTcp({ host: hostname, port: Number(port || 80) })
-    const lookup = (): void => {
+      : connectTcp({ host: hostname, port: Number(port || 80), ...lookup })
+    const found = (): void => {
       looked ??= clock.mono()
       stage = 'connect'
     }
     const connect = (): void => {
       connected = clock.mono()
       stage = 'tls'
-      if (!secure) end(null)
+      // Once more, about the end that the socket really has.
+      const wrong = guard?.refused(socket.remoteAddress)
+      if (wrong) end(wrong)
+      else if (!secure) end(null)
     }
     const ready = (): void => {
       const expires = (socket as TLSSocket).getPeerX509Certificate()?.validToDate.getTime()
@@ -87,7 +103,7 @@ export function socketOpener(clock: Clock, trusting: Trusting | undefined): (tar
     const end = (e: Error | null): void => {
       if (ended) return
       ended = true
-      socket.off('lookup', lookup).off('connect', connect).off('secureConnect', ready).off('close', close)
+      socket.off('lookup', found).off('connect', connect).off('secureConnect', ready).off('close', close)
       if (e) {
         // The error listener stays: a socket being torn down may have one more to report.
         socket.destroy()
@@ -102,7 +118,7 @@ export function socketOpener(clock: Clock, trusting: Trusting | undefined): (tar
       })
     }
     socket.setNoDelay(true).setKeepAlive(true, 60_000)
-    socket.on('lookup', lookup).on('connect', connect).on('secureConnect', ready).on('error', error).on('close', close)
+    socket.on('lookup', found).on('connect', connect).on('secureConnect', ready).on('error', error).on('close', close)
     return { stage: () => stage, abandon: (reason) => end(reason) }
   }
 }

@@ -1,10 +1,15 @@
 import { Client } from 'undici'
+import type { Network } from '#kernel/address.ts'
 import type { Clock } from '#kernel/clock.ts'
 import { fault } from '#kernel/fault.ts'
 import type { HttpOut, HttpRequest, HttpResponse } from '#kernel/http.ts'
 import { Deadlines } from './client-deadlines.ts'
 import { Exchange, type Slot } from './client-exchange.ts'
+import { publicOnly, type Guard, type Resolve } from './client-guard.ts'
 import { socketOpener, type Trusting } from './client-socket.ts'
+
+/** Most origins out of data that are kept; an idle one makes room. Data may name any number. */
+const mostGuarded = 1_000
 
 export type HttpClientOptions = {
   readonly clock: Clock
@@ -12,6 +17,10 @@ export type HttpClientOptions = {
   readonly trust?: (pool: string) => Trusting | undefined
   /** Most sockets of one pool to one origin; further requests wait within their total time. Default 256. */
   readonly sockets?: number
+  /** Networks that targets which come from data may reach besides the public internet. Default none. */
+  readonly privateTargets?: readonly Network[]
+  /** How their names are resolved. Default the system's way. */
+  readonly resolve?: Resolve
 }
 
 export type HttpClient = HttpOut & {
@@ -38,6 +47,9 @@ export function httpClient(options: HttpClientOptions): HttpClient {
   const most = options.sockets ?? 256
   const deadlines = new Deadlines(clock)
   const pools = new Map<string, Map<string, Pool>>()
+  const guard = publicOnly(options.privateTargets ?? [], options.resolve)
+  // By pool and origin. Others than those of declared origins, whose sockets may lead anywhere.
+  const guarded = new Map<string, Pool>()
   const live = new Set<Exchange>()
   let closing: Promise<void> | undefined
 
@@ -48,14 +60,31 @@ export function httpClient(options: HttpClientOptions): HttpClient {
     if (!pool) origins.set(origin, (pool = new Pool(origin, most, clock, options.trust?.(name))))
     return pool
   }
+  const guardedPoolOf = (name: string, origin: string): Pool => {
+    const key = `${name} ${origin}`
+    const pool = guarded.get(key) ?? new Pool(origin, most, clock, options.trust?.(name), guard)
+    // Last in the order of use.
+    guarded.delete(key)
+    guarded.set(key, pool)
+    if (guarded.size > mostGuarded) {
+      for (const [old, idle] of guarded) {
+        if (!idle.idle || idle === pool) continue
+        guarded.delete(old)
+        void idle.close()
+        break
+      }
+    }
+    return pool
+  }
 
   return {
     send(request: HttpRequest): Promise<HttpResponse> {
       if (closing) return Promise.reject(fault('cancelled', { message: 'the HTTP client is closed' }))
       if (request.signal?.aborted)
         return Promise.reject(fault('cancelled', { cause: request.signal.reason, detail: { sent: false } }))
+      if (request.target === 'data' && !isOrigin(request.origin)) return Promise.reject(fault('connection.target'))
       return new Promise((resolve, reject) => {
-        const pool = poolOf(request.pool, request.origin)
+        const pool = (request.target === 'data' ? guardedPoolOf : poolOf)(request.pool, request.origin)
         const exchange = new Exchange(request, clock, deadlines, pool, live, resolve, reject)
         pool.take(exchange)
       })
@@ -63,8 +92,9 @@ export function httpClient(options: HttpClientOptions): HttpClient {
     close() {
       closing ??= (async () => {
         for (const exchange of live) exchange.cancel(new Error('the HTTP client closed'))
-        const all = [...pools.values()].flatMap((origins) => [...origins.values()])
+        const all = [...pools.values()].flatMap((origins) => [...origins.values()]).concat(...guarded.values())
         pools.clear()
+        guarded.clear()
         await Promise.all(all.map((pool) => pool.close()))
       })()
       return closing
@@ -73,6 +103,12 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       return this.close()
     },
   }
+}
+
+/** As a URL prints its origin: no user, no path, no other spelling of an address, nothing but http and https. */
+function isOrigin(origin: string): boolean {
+  const url = URL.parse(origin)
+  return url !== null && /^https?:$/.test(url.protocol) && url.origin === origin
 }
 
 /** The sockets of one connection to one origin. */
@@ -86,11 +122,16 @@ class Pool {
   readonly #waiting = new Set<Exchange>()
   #closed = false
 
-  constructor(origin: string, most: number, clock: Clock, trusting: Trusting | undefined) {
+  constructor(origin: string, most: number, clock: Clock, trusting: Trusting | undefined, guard?: Guard) {
     this.#origin = origin
     this.#most = most
     this.#trusting = trusting
-    this.#open = socketOpener(clock, trusting)
+    this.#open = socketOpener(clock, trusting, guard)
+  }
+
+  /** Nobody uses or waits for a socket of it. */
+  get idle(): boolean {
+    return this.#waiting.size === 0 && this.#free.length === this.#slots.length
   }
 
   take(exchange: Exchange): void {
