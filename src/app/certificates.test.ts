@@ -5,9 +5,11 @@ import type { AddressInfo } from 'node:net'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
 import { test, type TestContext } from 'node:test'
 import { isFault } from '#kernel/fault.ts'
+import { redactor } from '#kernel/redact.ts'
 import { secret, SecretValue, type Secrets } from '#kernel/secret.ts'
 import { connection, type TlsOptions } from '#patterns/connections/define.ts'
 import { virtualClock } from '#testing/clock.ts'
+import { ConnectionTls } from './certificates.ts'
 import { fairlead, type App } from './fairlead.ts'
 import { Authority } from './http/authority.fixture.ts'
 
@@ -232,4 +234,27 @@ test('a pinned key counts by what it signed, not by a name in what they send', a
   // A pin is in addition to the chain, never instead of it.
   const unchained = await world(t, url, { pins: [pin(forged)] }, {})
   await assert.rejects(unchained.hello(), (e) => isFault(e, 'connection.tls'))
+})
+
+test('the server that gives the tokens sees the same authority and certificate, and none of the pins', async () => {
+  const clients = new Authority('authority of clients')
+  const own = clients.issue({ subject: 'own' })
+  const table: Record<string, string> = { CA: clients.cert, CERT: own.cert, KEY: own.key }
+  const opened = new ConnectionTls(
+    'api',
+    { ...tls, pins: ['A'.repeat(43)] },
+    {
+      clock: virtualClock(),
+      secrets: { read: async (name) => [new SecretValue(name, table[name]!)] },
+      log: { write: () => undefined },
+      redact: redactor(),
+    },
+  )
+  await opened.load()
+  assert.deepEqual(opened.tokens.current, { ca: [clients.cert], cert: own.cert, key: own.key, pins: [] })
+  assert.deepEqual(opened.current.pins, ['A'.repeat(43)])
+  const next = clients.issue({ subject: 'next' })
+  Object.assign(table, { CERT: next.cert, KEY: next.key })
+  await opened.load()
+  assert.equal(opened.tokens.current.cert, next.cert)
 })

@@ -1,5 +1,6 @@
 import { checkName, checkOptions, type Problem } from '#kernel/definition.ts'
 import { codes } from '#kernel/codes.ts'
+import { isSecret } from '#kernel/secret.ts'
 import { breakerProblems } from '#resilience/breaker.ts'
 import { bulkheadProblems } from '#resilience/bulkhead.ts'
 import { rateCheck } from '#resilience/rate.ts'
