@@ -12,6 +12,7 @@ import type { Runtime } from '#kernel/runtime.ts'
 import type { Secrets } from '#kernel/secret.ts'
 import { Journal } from '#journal/journal.ts'
 import { tokenKeyProblem } from '#patterns/connections/auth/oauth/key-problem.ts'
+import { Fleet } from '#patterns/connections/fleet/fleet.ts'
 import { openConnection, type OpenConnection } from '#patterns/connections/run.ts'
 import { subscriptionRunner } from '#patterns/topics/run.ts'
 import { openCertificates, type ConnectionTls } from './certificates.ts'
@@ -209,11 +210,13 @@ async function start(
     [...definitions.connections.values()].filter((d) => d.options.auth?.kind === 'oauth').map((d) => d.name),
   )
   const scopeUse = new ScopeUse(journal.keys)
+  const fleet = fleetOf(options, runtime, journal)
   for (const def of definitions.connections.values()) {
     connections.set(
       def.name,
       openConnection(def, {
         runtime,
+        ...(fleet ? { fleet } : {}),
         keys: journal.keys,
         recovered: () => {
           journal.release(def.name).catch((e: unknown) => {
@@ -260,11 +263,13 @@ async function start(
     await journal.open()
     if (options.work !== false) {
       await Promise.all(webhookDoors.map((d) => d.refresh()))
+      await fleet?.start()
       await journal.start()
     }
   } catch (e) {
     // Some of it may be at work already: handlers running, timers armed, leases taken.
     await journal.stop(0)
+    await fleet?.stop()
     throw e
   }
   if (options.work !== false) health.start()
@@ -277,6 +282,7 @@ async function start(
     await journal.stop(grace)
     health.stop()
     for (const c of connections.values()) c.close()
+    await fleet?.stop()
     await runtime.store[Symbol.asyncDispose]()
     await closeOutside()
   }
@@ -321,6 +327,17 @@ async function start(
 function authorized(connection: string, by: string, runtime: Runtime<Store>): Write {
   const detail = JSON.stringify(runtime.redact.value({ by }))
   return { write: 'audit', time: runtime.clock.now(), verb: 'authorized', subject: `connection/${connection}`, detail }
+}
+
+/** Where nobody else can reach the store, or we only look, everything is of this process. */
+function fleetOf(options: Options, runtime: Runtime<Store>, journal: Journal): Fleet | undefined {
+  const { store } = runtime
+  if (store.can.shared === 'process' || options.work === false) return undefined
+  const watch = (changed: () => void): (() => void) =>
+    store.watch((heads) => {
+      if (heads === undefined) changed()
+    })
+  return new Fleet({ runtime, keys: journal.keys, watch })
 }
 
 function nameOf({ host }: Runtime): string {

@@ -124,6 +124,14 @@ export class Breaker {
     return this.#until
   }
 
+  /** Whether calls were answered lately, and at least three of four as they should be. Only with a `rate`. */
+  well(now: number): boolean {
+    const window = this.#window
+    if (window === undefined || this.#row > 0) return false
+    window.turn(now)
+    return window.total > 0 && window.marked * 4 <= window.total
+  }
+
   admit(now: number): number {
     this.#latest = now
     if (this.#state === 'closed') return this.#token

@@ -18,6 +18,8 @@ export class RetryBudget {
   readonly #window: Ring
   readonly #share: number
   readonly #least: number
+  /** How many processes share `least`: together they must not retry more than one would. */
+  sharedBy = 1
 
   constructor(options: Required<BudgetOptions>) {
     const over = milliseconds(options.over)
@@ -34,7 +36,7 @@ export class RetryBudget {
   spend(now: number): boolean {
     const window = this.#window
     window.turn(now)
-    if (window.marked + 1 > Math.max(this.#least, window.total * this.#share)) return false
+    if (window.marked + 1 > Math.max(this.#least / this.sharedBy, window.total * this.#share)) return false
     window.mark(now)
     return true
   }

@@ -4,6 +4,8 @@ import type { Random } from '#kernel/random.ts'
 import { LiveAttempt } from './attempt.ts'
 import { classify, isCancelled, isRefusal } from './classify.ts'
 import type { Cooling } from './cooling.ts'
+import type { LimitPolicy } from './limiter.ts'
+import type { Quotas } from './quotas.ts'
 import type { Attempt, PipelineEvent, RunOptions, Verdict } from './policy.ts'
 import { Entry, type Wheel } from './wheel.ts'
 
@@ -41,6 +43,7 @@ export type Engine = {
   /** For each depth, the nearest layer before it that holds something; -1 when there is none. */
   readonly holding: readonly number[]
   readonly tell: (event: PipelineEvent) => void
+  readonly quotas?: ((policy: LimitPolicy) => Quotas | undefined) | undefined
 }
 
 export type Work = (attempt: Attempt) => Promise<unknown>

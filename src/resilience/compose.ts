@@ -6,8 +6,9 @@ import { Call, closed, type Engine, type Layer } from './call.ts'
 import { Cooling } from './cooling.ts'
 import { FallbackLayer } from './fallback.ts'
 import { HedgeLayer } from './hedge.ts'
-import { LimiterLayer, type LimiterHandle } from './limiter.ts'
+import { LimiterLayer, type LimiterHandle, type LimitPolicy } from './limiter.ts'
 import { accept } from './options.ts'
+import type { Quotas } from './quotas.ts'
 import type { Attempt, PipelineEvent, Policy, RunOptions } from './policy.ts'
 import { RetryLayer } from './retry.ts'
 import { TimeoutLayer } from './timeout.ts'
@@ -20,6 +21,8 @@ export type PipelineEnvironment = {
   readonly name?: string
   /** Told what happened, after the turn in which it did. */
   readonly observe?: (event: PipelineEvent) => void
+  /** Quotas of a limit that is shared with other processes. Default: its own. */
+  readonly quotas?: (policy: LimitPolicy) => Quotas | undefined
 }
 
 export interface Pipeline {
@@ -42,6 +45,8 @@ export interface Pipeline {
    * operation of a connection adds to the connection. Closing one closes both.
    */
   inside(...policies: readonly Policy[]): Pipeline
+  /** How many processes share the other side, this one included: the least part of the retry budget is divided among them. */
+  shareWith(processes: number): void
   /** Ends what waits or has a time limit with `cancelled`, gives the timer back, refuses what comes after. Idempotent. */
   close(): void
 }
@@ -54,7 +59,7 @@ export interface Pipeline {
  * State is that of this process and does not survive it.
  */
 export function compose(env: PipelineEnvironment, ...policies: readonly Policy[]): Pipeline {
-  const { clock, random, name = '', observe } = env
+  const { clock, random, name = '', observe, quotas } = env
   const live: Layer[] = []
   const tell = observe ? (event: PipelineEvent) => clock.soon(() => observe(event)) : silent
   const cooling = new Cooling((until) => {
@@ -63,7 +68,7 @@ export function compose(env: PipelineEnvironment, ...policies: readonly Policy[]
     for (const layer of live) if (layer instanceof LimiterLayer) layer.pause(until - clock.mono())
   })
   const wheel = new Wheel(clock)
-  const root: Engine = { name, clock, random, wheel, cooling, layers: [], holding: [-1], tell }
+  const root: Engine = { name, clock, random, wheel, cooling, layers: [], holding: [-1], tell, quotas }
   return new RunningPipeline(extend(root, policies, live), live)
 }
 
@@ -108,6 +113,10 @@ class RunningPipeline implements Pipeline {
     return new RunningPipeline(extend(this.#engine, policies, this.#live), this.#live)
   }
 
+  shareWith(processes: number): void {
+    for (const layer of this.#live) if (layer instanceof RetryLayer) layer.sharedBy(processes)
+  }
+
   close(): void {
     // Queues first, outermost first: a place that becomes free while closing must let nobody in.
     for (const layer of this.#live) layer.stop()
@@ -147,7 +156,8 @@ function layersOf(policy: Policy): readonly Make[] {
       if (concurrent !== undefined) {
         makes.push((index) => new BulkheadLayer({ policy: 'bulkhead', concurrent, waiting }, index))
       }
-      if (rates.length > 0) makes.push((index, engine) => new LimiterLayer(policy, index, engine))
+      if (rates.length > 0)
+        makes.push((index, engine) => new LimiterLayer(policy, index, engine, engine.quotas?.(policy)))
       return makes
     }
     default:

@@ -43,7 +43,8 @@ export type LimitPolicy = {
  * while it runs by what their headers say (`LimiterHandle.correct`).
  *
  * Put it innermost but for a timeout: what waits between the permit and the start of the work makes bursts.
- * The limit is that of this process; a restart begins with a full allowance.
+ * The limit is that of this process, and a restart begins with a full allowance, unless the pipeline was given quotas that
+ * it shares with others (`PipelineEnvironment.quotas`).
  */
 export function limit(options: LimitOptions): LimitPolicy
 export function limit(...rates: readonly [Rate, ...Rate[]]): LimitPolicy
@@ -100,6 +101,15 @@ export interface LimiterHandle {
   correct(told: { readonly remaining: number; readonly reset: number }): void
   /** No permit for `ms` milliseconds, at most 1 hour. */
   pause(ms: number): void
+  /** Quotas that are told their size from outside have been told: whoever waits for a permit looks again. */
+  refresh(): void
+  /** Calls `fn` when a call has to wait for a permit, and after `correct` with what was told. */
+  watch(fn: LimiterWatch): void
+}
+
+export type LimiterWatch = {
+  waits(): void
+  told(told: { readonly remaining: number; readonly reset: number }): void
 }
 
 export class LimiterLayer implements Layer, LimiterHandle {
@@ -113,12 +123,18 @@ export class LimiterLayer implements Layer, LimiterHandle {
   readonly #queue = new Queue<Call>()
   readonly #wake: Wake
   #letting = false
+  #watch: LimiterWatch | undefined
 
-  constructor(policy: LimitPolicy, index: number, engine: Pick<Engine, 'clock' | 'wheel'>) {
+  constructor(
+    policy: LimitPolicy,
+    index: number,
+    engine: Pick<Engine, 'clock' | 'wheel'>,
+    quotas = quotasOf(policy, engine.clock),
+  ) {
     this.#index = index
     this.#clock = engine.clock
     this.#wheel = engine.wheel
-    this.#quotas = quotasOf(policy, engine.clock)
+    this.#quotas = quotas
     this.#wait = milliseconds(policy.wait)
     this.#most = policy.waiting
     this.#wake = new Wake(() => this.#let())
@@ -134,6 +150,15 @@ export class LimiterLayer implements Layer, LimiterHandle {
     const now = this.#clock.mono()
     this.#quotas.tell(now, told.remaining, now + Math.min(told.reset, longestTold))
     this.#let()
+    this.#watch?.told(told)
+  }
+
+  refresh(): void {
+    this.#let()
+  }
+
+  watch(fn: LimiterWatch): void {
+    this.#watch = fn
   }
 
   pause(ms: number): void {
@@ -148,6 +173,7 @@ export class LimiterLayer implements Layer, LimiterHandle {
     const at = this.#quotas.earliest(call.now, this.#queue.size)
     const wait = at - call.now
     if (at >= call.deadline || wait > this.#wait || this.#queue.size >= this.#most) {
+      this.#watch?.waits()
       const detail = { pipeline: call.engine.name, limit: this.#quotas.tightest(call.now), waiting: this.#queue.size }
       return fault('resilience.limited', { retryAfter: Math.ceil(wait), detail })
     }
@@ -157,6 +183,7 @@ export class LimiterLayer implements Layer, LimiterHandle {
       return false
     }
     if (this.#queue.size === 1) this.#let()
+    this.#watch?.waits()
     return later
   }
 

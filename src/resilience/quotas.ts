@@ -175,6 +175,8 @@ export class Quotas implements Quota {
   #paused = -Infinity
 
   readonly #told = new Told()
+  /** How many processes share what they say is left. */
+  sharedBy = 1
 
   constructor(all: readonly Quota[]) {
     this.#all = all
@@ -188,9 +190,9 @@ export class Quotas implements Quota {
     return true
   }
 
-  /** They say that `left` permits remain until `until`. */
+  /** They say that `left` permits remain until `until`, for all who share them: of these an equal part is ours. */
   tell(now: number, left: number, until: number): void {
-    this.#told.tell(now, left, until)
+    this.#told.tell(now, this.sharedBy === 1 ? left : Math.floor(left / this.sharedBy), until)
   }
 
   /** No permit before `until`. */

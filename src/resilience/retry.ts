@@ -126,6 +126,11 @@ export class RetryLayer implements Layer {
     this.#budget = policy.budget === 'none' ? undefined : new RetryBudget(policy.budget)
   }
 
+  /** How many processes share the budget. */
+  sharedBy(processes: number): void {
+    if (this.#budget !== undefined) this.#budget.sharedBy = processes
+  }
+
   enter(call: Call): undefined {
     // Once a run: a retry goes on at the layer inside this one.
     this.#budget?.called(call.now)

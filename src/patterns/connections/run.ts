@@ -14,6 +14,8 @@ import type { TokenKeys } from './auth/oauth/store.ts'
 import type { TokenState } from './auth/oauth/tokens.ts'
 import { OneCall, type CallOptions } from './call.ts'
 import type { Rule } from './answers/classify.ts'
+import type { Fleet } from './fleet/fleet.ts'
+import { SharedConnection } from './fleet/share.ts'
 import { operationsOf, type ConnectionDefinition } from './define.ts'
 import { prepare, type Ready } from './operation.ts'
 import { pager, type PageStep } from './paging/paging.ts'
@@ -32,6 +34,8 @@ export type ConnectionDeps = {
   readonly recovered?: () => void
   /** A person has authorised it, by a link that `by` had made. */
   readonly authorized?: (by: string) => Promise<void>
+  /** The other processes on the store. Absent: limits, breaker and cool-down are of this process alone. */
+  readonly fleet?: Fleet
 }
 
 /** What a status screen shows: plain JSON, of this process and since it was opened. */
@@ -107,12 +111,16 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
   const { name, options } = definition
   const { clock, random, log } = deps.runtime
   const rates = [options.limit ?? []].flat()
+  const { fleet } = deps
+  const common = fleet && new SharedConnection(fleet, name, rates, clock)
   const pipeline = compose(
     {
       clock,
       random,
       name,
+      ...(common ? { quotas: () => common.quotas } : {}),
       observe: (event) => {
+        common?.observe(event)
         if (event.type === 'retry') shared.counters.retries++
         if (event.type !== 'breaker') return
         const level = event.to === 'open' ? 'warn' : 'info'
@@ -129,6 +137,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
     ...(rates.length > 0 ? [limit({ rate: rates })] : []),
     breaker(options.breaker),
   )
+  common?.attach(pipeline)
   const { auth } = options
   const { keys, recovered = () => undefined } = deps
   const tokens = tokensOf(auth, name, { runtime: deps.runtime, keys, recovered })
