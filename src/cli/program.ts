@@ -47,6 +47,7 @@ const commands: readonly (readonly [name: string, group: string, summary: string
   ['import', 'Act', 'park messages of a file again', async () => (await import('./commands/import.ts')).importMessages],
   ['authorize', 'Act', 'a link to allow a connection', async () => (await import('./commands/authorize.ts')).authorize],
   ['pause', 'Act', 'stop a subscription or topic', async () => (await import('./commands/pause.ts')).pause],
+  ['breaker', 'Act', 'isolate a connection, or close it', async () => (await import('./commands/breaker.ts')).breaker],
   ['resume', 'Act', 'let what was paused go on', async () => (await import('./commands/pause.ts')).resume],
 ]
 

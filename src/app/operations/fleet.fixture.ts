@@ -30,14 +30,14 @@ export async function fleet(): Promise<Fleet> {
   const clock = virtualClock()
   const store = await openStore(':memory:', clock)
   const http = new ScriptedHttp(clock)
-  const watchers = new Map<object, () => void>()
+  const watchers = new Map<() => void, object>()
   const running = new Map<App, object>()
   const deaf = new Set<object>()
   let pid = 0
   const view = (me: object): Store => {
     const told = async <T>(committed: Promise<T>): Promise<T> => {
       const result = await committed
-      for (const [who, changed] of watchers) if (who !== me && !deaf.has(who)) changed()
+      for (const [changed, who] of watchers) if (who !== me && !deaf.has(who)) changed()
       return result
     }
     return {
@@ -53,8 +53,9 @@ export async function fleet(): Promise<Fleet> {
         }
       },
       watch: (changed) => {
-        watchers.set(me, changed)
-        return () => void watchers.delete(me)
+        const told = (): void => changed()
+        watchers.set(told, me)
+        return () => void watchers.delete(told)
       },
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }
@@ -103,7 +104,7 @@ export async function fleet(): Promise<Fleet> {
       if (now) deaf.add(me)
       else {
         deaf.delete(me)
-        watchers.get(me)?.()
+        for (const [changed, who] of watchers) if (who === me) changed()
       }
     },
     async [Symbol.asyncDispose]() {

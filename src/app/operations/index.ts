@@ -1,6 +1,7 @@
 import type { Json } from '#kernel/json.ts'
 import type { Link } from '#patterns/connections/auth/oauth/authorization.ts'
 import { authorize } from './authorize.ts'
+import { closeBreaker, isolate } from './breaker.ts'
 import { calls, type CallQuery } from './calls.ts'
 import { callRecord, type NumberedCall } from './call-record.ts'
 import type { OperationDeps } from './deps.ts'
@@ -49,6 +50,8 @@ export interface Operations {
   importParked(lines: AsyncIterable<string> | Iterable<string>, options?: ImportParked): Promise<Imported>
   pause(what: string | PauseTarget, options?: { readonly reason?: string }): Promise<void>
   resume(what: string | PauseTarget): Promise<void>
+  isolate(connection: string, options?: { readonly reason?: string }): Promise<void>
+  closeBreaker(connection: string, options?: { readonly reason?: string }): Promise<void>
   trail(limit?: number): Promise<readonly TrailEntry[]>
   calls(query?: CallQuery): Promise<readonly NumberedCall[]>
   call(call: number): Promise<NumberedCall>
@@ -80,6 +83,8 @@ export function operations(deps: OperationDeps): Operations {
     importParked: (lines, options) => importParked(deps, lines, options),
     pause: (what, options) => pause(deps, what, options),
     resume: (what) => resume(deps, what),
+    isolate: (connection, options) => isolate(deps, connection, options),
+    closeBreaker: (connection, options) => closeBreaker(deps, connection, options),
     trail: (limit) => trail(deps, limit),
     as: (by) => operations({ ...deps, by }),
     calls: (query) => calls(deps, query),

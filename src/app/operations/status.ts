@@ -1,6 +1,8 @@
 import type { ParkedState } from '#adapters/stores/port.ts'
 import { agreedSkew, cardPrefix, readCard } from '#journal/card.ts'
 import type { ConnectionState } from '#patterns/connections/run.ts'
+import { fleetPrefix } from '#patterns/connections/fleet/peers.ts'
+import { sharedState, type SharedState } from '#patterns/connections/fleet/shown.ts'
 import { pausePrefix, Pauses, type Pause } from '#journal/pauses.ts'
 import type { Certificates } from '../certificates.ts'
 import type { Health } from '../health.ts'
@@ -37,7 +39,11 @@ export type Status = {
   readonly store: { readonly bytes: number }
   readonly topics: readonly TopicStatus[]
   readonly subscriptions: readonly SubscriptionStatus[]
-  readonly connections: readonly (ConnectionState & { readonly certificates?: Certificates })[]
+  /** Of this process and since it was started; `shared` is what the store says and holds in all. */
+  readonly connections: readonly (ConnectionState & {
+    readonly shared: SharedState
+    readonly certificates?: Certificates
+  })[]
   /** Of connections with OAuth, for all processes. */
   readonly authorizations: readonly AuthorizationStatus[]
   readonly webhooks: readonly WebhookStatus[]
@@ -72,6 +78,7 @@ export async function status(deps: OperationDeps): Promise<Status> {
   await journal.log.refresh()
   const counts = await runtime.store.read({ read: 'parkedCounts' })
   const pauses = new Pauses(await journal.keys.list(pausePrefix))
+  const shared = await journal.keys.list(fleetPrefix)
   const subscriptions: SubscriptionStatus[] = []
   for (const row of await runtime.store.read({ read: 'subscriptions' })) {
     const live = journal.subscriptions.get(row.name)
@@ -97,7 +104,11 @@ export async function status(deps: OperationDeps): Promise<Status> {
     subscriptions,
     connections: [...deps.connections].map(([name, c]) => {
       const certificates = deps.certificates.get(name)?.state()
-      return certificates ? { ...c.state(), certificates } : c.state()
+      return {
+        ...c.state(),
+        shared: sharedState(name, shared, runtime.clock.now()),
+        ...(certificates ? { certificates } : {}),
+      }
     }),
     authorizations: await authorizations(deps),
     webhooks: [...definitions.webhooks.values()].map((w) => ({

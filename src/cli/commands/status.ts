@@ -41,6 +41,8 @@ export type StoreStatus = {
     readonly name: string
     readonly calls: number
     readonly failed: number
+    /** In all processes. */
+    readonly shared: Status['connections'][number]['shared']
     readonly lastFault?: { readonly code: string; readonly time: string }
   }[]
 }
@@ -69,12 +71,12 @@ export function storeStatus(
     authorizations: s.authorizations,
     replays: s.replays,
     webhooks: s.webhooks.map((w) => ({ name: w.name, path: w.path, accepted: accepted.get(`webhook.${w.name}`) ?? 0 })),
-    connections: s.connections.map(({ name }) => {
+    connections: s.connections.map(({ name, shared }) => {
       const own = calls.filter((c) => c['connection'] === name)
       const failed = own.filter((c) => c['outcome'] !== 'ok')
       const [last] = failed
       const lastFault = last && { code: last.outcome, time: last.time }
-      return { name, calls: own.length, failed: failed.length, ...(lastFault ? { lastFault } : {}) }
+      return { name, calls: own.length, failed: failed.length, shared, ...(lastFault ? { lastFault } : {}) }
     }),
   }
 }
@@ -131,12 +133,14 @@ export function lines(s: StoreStatus, terminal: Pick<Terminal, 'width' | 'paint'
         { title: 'connection', least: 10 },
         { title: 'calls', align: right },
         { title: 'failed', align: right },
+        { title: 'breaker' },
         { title: 'last fault', least: 12 },
       ],
       s.connections.map((c) => [
         c.name,
         c.calls,
         c.failed,
+        c.shared.breaker === 'closed' ? 'closed' : { text: c.shared.breaker, style: 'red' },
         c.lastFault ? `${c.lastFault.code} at ${shownTime(c.lastFault.time)}` : '',
       ]),
       terminal,
@@ -172,6 +176,25 @@ export function lines(s: StoreStatus, terminal: Pick<Terminal, 'width' | 'paint'
         `Replay into ${r.subscription}: ${r.started} of ${counted(r.messages, 'message')} on the way, by ${r.by} since ${shownTime(r.since)}${r.live === 'waits' ? '; new messages wait' : ''}`,
       ),
     )
+  for (const c of s.connections) end.push(...told(c).map(escapeControls))
   if (dead > 0) end.push(`${counted(dead, 'message')} wait${dead === 1 ? 's' : ''} for a person: fairlead dead`)
   return [...sections.flatMap((section) => [...section, '']), ...end]
+}
+
+/** What holds for a connection in all processes, and that is not as it should be. */
+function told({ name, shared }: StoreStatus['connections'][number]): string[] {
+  const { breaker, openUntil, by, reason, alone, coolUntil } = shared
+  const all: string[] = []
+  if (breaker === 'isolated') {
+    all.push(
+      `Nothing is sent to ${name}: isolated by ${by}${reason ? `: ${reason}` : ''}. fairlead breaker close ${name}`,
+    )
+  } else if (openUntil !== undefined) {
+    all.push(`The breaker of ${name} is ${breaker} until ${shownTime(openUntil)}.`)
+  }
+  if (alone !== undefined) {
+    all.push(`${counted(alone, 'process')} alone cannot reach ${name}, or is not answered: look at its network.`)
+  }
+  if (coolUntil !== undefined) all.push(`${name} asked us to wait until ${shownTime(coolUntil)}.`)
+  return all
 }

@@ -31,6 +31,7 @@ export function statusOf(given: {
     connections: many(given.connections, (i) => ({
       name: `connection-${i}`,
       breaker,
+      shared: { breaker: 'closed' },
       credential: 'accepted' as const,
       running: 0,
       waiting: 0,

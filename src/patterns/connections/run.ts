@@ -98,6 +98,8 @@ export interface OpenConnection {
   state(): ConnectionState
   /** How a person allows it: of a connection with `authorizationCode`. */
   readonly authorization: Authorization | undefined
+  /** By hand, in this process: the operation writes down what holds in all. */
+  breaker(to: 'isolated' | 'closed'): void
   /** Ends what waits as `cancelled` and refuses what comes. Sockets belong to the HTTP port. Idempotent. */
   close(): void
 }
@@ -216,6 +218,10 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
             allowed: deps.authorized ?? (async () => undefined),
           })
         : undefined,
+    breaker(to) {
+      if (to === 'isolated') pipeline.breaker?.isolate()
+      else pipeline.breaker?.close()
+    },
     close() {
       tokens?.close()
       pipeline.close()

@@ -14,6 +14,8 @@ type Notice = {
   readonly reset?: number
 }
 
+export const waitPrefix = `${fleetPrefix}wait/`
+
 /** Differences of less than this are not worth a write. */
 const worth = 100
 /** Wall clocks may differ by so much: whoever was not there when a notice was written waits longer rather than shorter. */
@@ -38,7 +40,7 @@ export class WaitPart implements Part {
   #adopting = false
 
   constructor(name: string, clock: Clock, poke: () => void) {
-    this.#name = `${fleetPrefix}wait/${name}`
+    this.#name = waitPrefix + name
     this.#clock = clock
     this.#poke = poke
   }
@@ -116,7 +118,7 @@ export class WaitPart implements Part {
   leave(): undefined {}
 }
 
-function noticeOf(text: string): Notice | undefined {
+export function noticeOf(text: string): Notice | undefined {
   try {
     const { at, cool, left, reset } = JSON.parse(text) as Partial<Notice>
     if (typeof at !== 'number' || typeof cool !== 'number') return undefined
