@@ -30,6 +30,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
     const { run } = await import('./mapping.ts')
     return { run: () => run() }
   },
+  fleet: () => import('./connections/fleet.ts'),
   footprint: () => import('./footprint.ts'),
 }
 

@@ -14,21 +14,21 @@ test('a connection that is isolated by hand is called by no process, across rest
   f.http.answer(payments.list, [{ ok: true }])
   const first = await f.worker(use)
   const operator = await f.operator(use)
-  await f.finish(first.call(payments.list, {} as never))
+  await f.finish(first.call(payments.list, {}))
   await operator.operations.as('anna').isolate('payments', { reason: 'their migration' })
   await f.clock.advance(1_000)
   const refused = (e: unknown): boolean => isFault(e, 'connection.breaker_open')
-  await assert.rejects(f.finish(first.call(payments.list, {} as never)), refused)
+  await assert.rejects(f.finish(first.call(payments.list, {})), refused)
   const second = await f.worker(use)
   await f.clock.advance(120_000)
-  await assert.rejects(f.finish(second.call(payments.list, {} as never)), refused)
+  await assert.rejects(f.finish(second.call(payments.list, {})), refused)
   assert.equal(f.http.called(payments.list).length, 1)
   const [shown] = (await operator.operations.status()).connections
   assert.deepEqual(shown!.shared, { breaker: 'isolated', by: 'anna', reason: 'their migration' })
   await operator.operations.as('anna').closeBreaker('payments')
   await f.clock.advance(1_000)
-  await f.finish(first.call(payments.list, {} as never))
-  await f.finish(second.call(payments.list, {} as never))
+  await f.finish(first.call(payments.list, {}))
+  await f.finish(second.call(payments.list, {}))
   const [closed, isolated] = await operator.operations.trail()
   assert.deepEqual(
     [isolated!.verb, isolated!.subject, isolated!.by, isolated!['reason'], closed!.verb],
@@ -43,7 +43,7 @@ test('the breaker of an app without other processes is isolated and closed by ha
   await app.operations.isolate('payments')
   assert.equal((await app.operations.status()).connections[0]!.breaker, 'isolated')
   await app.operations.closeBreaker('payments')
-  await f.finish(app.call(payments.list, {} as never))
+  await f.finish(app.call(payments.list, {}))
 })
 
 test('a connection that does not exist is not isolated', async () => {

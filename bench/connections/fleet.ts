@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { didOf, mostIn, upstream } from '../../test/limits.fixture.ts'
+
+export const about = [
+  'fleet_rate: calls a second that the processes sent together, all of them always wanting more; fleet_limit: what they may',
+  'fleet_most: the most sends in any window of a second; fleet_writes: commits to the store a second, of the busiest process',
+]
+
+export const options = { processes: '8', limit: '1000', seconds: '10' }
+
+const worker = fileURLToPath(new URL('../../test/limits.fixture.ts', import.meta.url))
+
+/**
+ * One limit over several processes on one SQLite file, calling a server on loopback as fast as they are let. An auditor sees
+ * only the sends, each noted as it goes to the HTTP client, on this machine's monotonic clock. The first three seconds, in
+ * which they find each other, count for `fleet_most` only.
+ */
+export async function run(given: Partial<typeof options> = {}): Promise<Record<string, number>> {
+  const { processes, limit, seconds } = { ...options, ...given }
+  const server = await upstream()
+  const folder = mkdtempSync(join(tmpdir(), 'bench-fleet-'))
+  const children = Array.from({ length: Number(processes) }, () =>
+    spawn(process.execPath, [worker, server.origin, `${limit}/s`, join(folder, 'fleet.db')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }),
+  )
+  try {
+    const printed = children.map(({ stdout }) => {
+      const all: string[] = []
+      stdout.setEncoding('utf8').on('data', (text: string) => void all.push(text))
+      return all
+    })
+    while (!printed.every((all) => all.length > 0)) await pause(20)
+    await pause(3_000)
+    const from = Number(process.hrtime.bigint()) / 1e6
+    await pause(Number(seconds) * 1_000)
+    const to = Number(process.hrtime.bigint()) / 1e6
+    for (const child of children) child.kill('SIGTERM')
+    await Promise.all(children.map((child) => child.exitCode ?? once(child, 'close')))
+    const did = printed.map((all) => didOf(all.join('')))
+    const sends = did.flatMap((d) => d.sends).toSorted((a, b) => a - b)
+    const within = sends.filter((at) => at >= from && at < to).length
+    return {
+      fleet_limit: Number(limit),
+      fleet_rate: within / ((to - from) / 1_000),
+      fleet_most: mostIn(sends, 1_000),
+      fleet_writes: Math.max(...did.map((d) => d.commits ?? Infinity)),
+    }
+  } finally {
+    for (const child of children) child.kill('SIGKILL')
+    await server.close()
+    rmSync(folder, { recursive: true })
+  }
+}
