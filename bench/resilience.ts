@@ -13,8 +13,10 @@ import {
 import type { Clock } from '#kernel/clock.ts'
 import { breaker } from '#resilience/breaker.ts'
 import { bulkhead } from '#resilience/bulkhead.ts'
-import { compose } from '#resilience/compose.ts'
+import { compose, type Pipeline } from '#resilience/compose.ts'
+import { LeasedWindow } from '#resilience/leased.ts'
 import { limit } from '#resilience/limiter.ts'
+import { Quotas } from '#resilience/quotas.ts'
 import { retry } from '#resilience/retry.ts'
 import { timeout } from '#resilience/timeout.ts'
 
@@ -23,6 +25,7 @@ import { timeout } from '#resilience/timeout.ts'
  * one process, one after the other in each round so that a busy minute hits them alike; the median of the rounds.
  *
  * - `noop_ns` the bare work; `pipeline_ns` retry, breaker, timeout, bulkhead and limiter of ours
+ * - `shared_ns` the same with a limit and a breaker that are shared with other processes, a permit at hand
  * - `cockatiel_ns` retry, breaker, timeout and bulkhead of cockatiel: the better of its two timeout strategies
  * - `opossum_ns` breaker, timeout and capacity of opossum
  */
@@ -40,12 +43,14 @@ async function pipelines(): Promise<Record<string, number>> {
     { clock: real, random: { float: () => Math.random(), bytes: (n) => new Uint8Array(n) } },
     ...five,
   )
+  const shared = sharedPipeline()
   const cooperative = cockatiel(TimeoutStrategy.Cooperative)
   const aggressive = cockatiel(TimeoutStrategy.Aggressive)
   const opossum = new Opossum(noop, { timeout: 30_000, capacity: 20, errorThresholdPercentage: 50 })
   const candidates: readonly Candidate[] = [
     { name: 'noop', calls: 400_000, call: noop },
     { name: 'pipeline', calls: 200_000, call: () => ours.run(noop) },
+    { name: 'shared', calls: 200_000, call: () => shared.run(noop) },
     { name: 'cooperative', calls: 20_000, call: () => cooperative.execute(noop) },
     { name: 'aggressive', calls: 20_000, call: () => aggressive.execute(noop) },
     { name: 'opossum', calls: 60_000, call: () => opossum.fire() },
@@ -59,11 +64,13 @@ async function pipelines(): Promise<Record<string, number>> {
     }
   }
   ours.close()
+  shared.close()
   opossum.shutdown()
   const of = (name: string): number => Math.round(median(taken.get(name)!))
   return {
     noop_ns: of('noop'),
     pipeline_ns: of('pipeline'),
+    shared_ns: of('shared'),
     cockatiel_ns: Math.min(of('cooperative'), of('aggressive')),
     opossum_ns: of('opossum'),
   }
@@ -73,6 +80,16 @@ type Candidate = { readonly name: string; readonly calls: number; readonly call:
 
 /** Limits that are never reached here: what is measured is passing them. */
 const five = [retry(), breaker(), timeout('30s'), bulkhead(), limit('100000000/s')]
+
+/** As a connection has it in a fleet. */
+function sharedPipeline(): Pipeline {
+  const quota = new LeasedWindow('100000000/s', 100_000_000, 1_000)
+  quota.grant({ share: 100_000_000, fair: 100_000_000, hope: 100_000_000, until: Infinity, alone: Infinity })
+  const random = { float: () => Math.random(), bytes: (n: number) => new Uint8Array(n) }
+  const pipeline = compose({ clock: real, random, quotas: () => new Quotas([quota]) }, ...five)
+  pipeline.breaker!.join({ claim: (decided) => decided(true), judged() {}, answered() {} })
+  return pipeline
+}
 
 /** The clock that `app/` builds for a real process. */
 const real: Clock = {

@@ -6,23 +6,37 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { budget, halfCapacity, outage, toldToWait } from '#patterns/connections/fleet/outage.fixture.ts'
 import { didOf, mostIn, upstream } from '../../test/limits.fixture.ts'
 
 export const about = [
   'fleet_rate: calls a second that the processes sent together, all of them always wanting more; fleet_limit: what they may',
   'fleet_most: the most sends in any window of a second; fleet_writes: commits to the store a second, of the busiest process',
+  'outage_*, recovery_*: ten minutes without an answer, then well; amplification is sends a call; peak is times the demand in a second',
+  'budget_amplification: the same without a breaker; half_capacity_*: twice the load meets half the capacity for 30 s',
+  'throttled_sends: sent more than a second after one process was told to wait; throttled_heard_ms: the last one sent',
 ]
 
 export const options = { processes: '8', limit: '1000', seconds: '10' }
 
 const worker = fileURLToPath(new URL('../../test/limits.fixture.ts', import.meta.url))
 
+/** All figures of a fleet. */
+export async function run(given: Partial<typeof options> = {}): Promise<Record<string, number>> {
+  return { ...(await limitOverProcesses(given)), ...(await faults()) }
+}
+
+/** Their outages over eight processes in virtual time: the same figures on every machine. */
+export async function faults(): Promise<Record<string, number>> {
+  return { ...(await outage()), ...(await budget()), ...(await halfCapacity()), ...(await toldToWait()) }
+}
+
 /**
  * One limit over several processes on one SQLite file, calling a server on loopback as fast as they are let. An auditor sees
  * only the sends, each noted as it goes to the HTTP client, on this machine's monotonic clock. The first three seconds, in
  * which they find each other, count for `fleet_most` only.
  */
-export async function run(given: Partial<typeof options> = {}): Promise<Record<string, number>> {
+export async function limitOverProcesses(given: Partial<typeof options> = {}): Promise<Record<string, number>> {
   const { processes, limit, seconds } = { ...options, ...given }
   const server = await upstream()
   const folder = mkdtempSync(join(tmpdir(), 'bench-fleet-'))

@@ -43,11 +43,11 @@ const lookAgain = 1_000
 const remembered = 4_096
 
 /**
- * Milliseconds added to a window that several processes share. Between a permit and its send lie a few turns of the event
- * loop, more in one process than in another, and monotonic clocks drift by up to 500 parts in a million.
+ * Milliseconds added to a window that several processes share. Between a permit and its send lies a turn of the event loop,
+ * longer in one process than in another, and monotonic clocks drift by up to 500 parts in a million.
  */
 export function guardOf(span: number): number {
-  return Math.min(20, span * 0.02) + span * 0.001
+  return Math.min(10, span * 0.01) + span * 0.001
 }
 
 /**
@@ -66,6 +66,7 @@ export class LeasedWindow implements Leased {
   #times = new Float64Array(16)
   #counts = new Float64Array(16)
   #first = 0
+  #last = -1
   #length = 0
   #began = -Infinity
   #used = 0
@@ -113,17 +114,24 @@ export class LeasedWindow implements Leased {
     this.#used++
     // Neighbours share the time of the last of them, which only makes it stricter.
     if (this.#length > 0 && now - this.#began < this.#grain) {
-      const last = (this.#first + this.#length - 1) % this.#times.length
-      this.#times[last] = now
-      this.#counts[last]!++
+      this.#times[this.#last] = now
+      this.#counts[this.#last]!++
       return
     }
     if (this.#length === this.#times.length) this.#grow()
-    const at = (this.#first + this.#length) % this.#times.length
-    this.#times[at] = now
-    this.#counts[at] = 1
+    this.#last = this.#last + 1 === this.#times.length ? 0 : this.#last + 1
+    this.#times[this.#last] = now
+    this.#counts[this.#last] = 1
     this.#length++
     this.#began = now
+  }
+
+  started(since: number, now: number): void {
+    const size = this.#times.length
+    for (let i = 0, at = this.#last; i < this.#length && this.#times[at]! >= since; i++) {
+      this.#times[at] = now
+      at = at === 0 ? size - 1 : at - 1
+    }
   }
 
   ages(now: number, parts: number): readonly { readonly count: number; readonly age: number }[] {
@@ -171,6 +179,7 @@ export class LeasedWindow implements Leased {
     this.#times = times
     this.#counts = counts
     this.#first = 0
+    this.#last = length - 1
   }
 }
 

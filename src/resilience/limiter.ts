@@ -123,6 +123,8 @@ export class LimiterLayer implements Layer, LimiterHandle {
   readonly #queue = new Queue<Call>()
   readonly #wake: Wake
   #letting = false
+  /** When the first permit of this turn was taken. */
+  #since: number | undefined
   #watch: LimiterWatch | undefined
 
   constructor(
@@ -168,7 +170,10 @@ export class LimiterLayer implements Layer, LimiterHandle {
   }
 
   enter(call: Call): Fault | Later | undefined {
-    if (this.#queue.size === 0 && this.#quotas.tryTake(call.now)) return undefined
+    if (this.#queue.size === 0 && this.#quotas.tryTake(call.now)) {
+      if (this.#quotas.exact) this.#note(call.now)
+      return undefined
+    }
     if (this.#wheel.closed) return closed(call.engine.name)
     const at = this.#quotas.earliest(call.now, this.#queue.size)
     const wait = at - call.now
@@ -202,6 +207,19 @@ export class LimiterLayer implements Layer, LimiterHandle {
     }
   }
 
+  /** At the end of this turn everything that has a permit now has been started. */
+  #note(now: number): void {
+    if (this.#since !== undefined) return
+    this.#since = now
+    this.#clock.soon(this.#noted)
+  }
+
+  readonly #noted = (): void => {
+    const since = this.#since!
+    this.#since = undefined
+    this.#quotas.started(since, this.#clock.mono())
+  }
+
   /** Lets in whose turn it is, then waits for the next permit. */
   #let(): void {
     if (this.#letting) return
@@ -216,6 +234,7 @@ export class LimiterLayer implements Layer, LimiterHandle {
       }
       const call = this.#queue.shift()!
       this.#quotas.take(now)
+      if (this.#quotas.exact) this.#note(now)
       call.resume(this.#index + 1)
     }
     this.#letting = false

@@ -12,6 +12,8 @@ export interface Quota {
   earliest(now: number, ahead: number): number
   /** Takes a permit that is free. */
   take(now: number): void
+  /** All work whose permit was taken since `since` has been started by `now`: it may have been held up after its permit. */
+  started?(since: number, now: number): void
 }
 
 /** A window remembers at most this many times (32 KiB); beyond it, permits share one. */
@@ -175,12 +177,15 @@ export class Quotas implements Quota {
   #paused = -Infinity
 
   readonly #told = new Told()
+  /** Whether it is to be told when work was started. */
+  readonly exact: boolean
   /** How many processes share what they say is left. */
   sharedBy = 1
 
   constructor(all: readonly Quota[]) {
     this.#all = all
     this.text = all.map((q) => q.text).join(', ')
+    this.exact = all.some((q) => q.started !== undefined)
   }
 
   /** Takes a permit if one is free. */
@@ -217,6 +222,10 @@ export class Quotas implements Quota {
     this.#told.take(now)
     const all = this.#all
     for (let i = 0; i < all.length; i++) all[i]!.take(now)
+  }
+
+  started(since: number, now: number): void {
+    for (const quota of this.#all) quota.started?.(since, now)
   }
 
   /** The limit that makes the next permit wait. */
