@@ -31,6 +31,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
     return { run: () => run() }
   },
   fleet: () => import('./connections/fleet.ts'),
+  intents: () => import('./intents.ts'),
   footprint: () => import('./footprint.ts'),
 }
 

@@ -7,6 +7,7 @@ import type { Level } from '#kernel/log.ts'
 import { printPosition, type Message } from '#kernel/message.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Origin } from '#patterns/topics/publish.ts'
+import type { Subscription } from '#patterns/topics/subscription.ts'
 import type { HandledRun } from '#patterns/topics/run.ts'
 import { transactionOf, type Caller, type RunVerbs } from './verbs.ts'
 
@@ -23,6 +24,7 @@ const longestKey = 200
 export class RunContext implements Context {
   readonly #run: HandledRun
   readonly #subscription: string
+  readonly #batches: boolean
   readonly #makeMessage: () => Message
   readonly #verbs: RunVerbs
   readonly #runtime: Runtime<Store>
@@ -30,9 +32,16 @@ export class RunContext implements Context {
   #message: Message | undefined
   #tx: Transaction | undefined
 
-  constructor(run: HandledRun, subscription: string, message: () => Message, verbs: RunVerbs, runtime: Runtime<Store>) {
+  constructor(
+    run: HandledRun,
+    of: Pick<Subscription, 'name' | 'batch'>,
+    message: () => Message,
+    verbs: RunVerbs,
+    runtime: Runtime<Store>,
+  ) {
     this.#run = run
-    this.#subscription = subscription
+    this.#subscription = of.name
+    this.#batches = of.batch > 0
     this.#makeMessage = message
     this.#verbs = verbs
     this.#runtime = runtime
@@ -135,6 +144,7 @@ export class RunContext implements Context {
       message: printPosition({ topic: topic.name, partition, offset: messages[0]!.offset }),
       // A held message burns no attempt, and one in flight at a crash has no record of it: both may have been sent before.
       attempt: run.repeated ? Math.max(2, run.attempt) : run.attempt,
+      keyMayDiffer: this.#batches,
     }
   }
 

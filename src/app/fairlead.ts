@@ -29,6 +29,7 @@ import { operations, type Operations } from './operations/index.ts'
 import { ScopeUse } from './scope-use.ts'
 import { systemClock, systemFiles, systemRuntime } from './runtime.ts'
 import { openSecrets, trustOfSource } from './secrets.ts'
+import { LeftBehind } from './unresolved.ts'
 import { appVerbs, Verbs } from './verbs.ts'
 
 export type Options = {
@@ -196,7 +197,7 @@ async function start(
         ),
       ),
       ...[...subscriptions.values()].map((s) =>
-        subscriptionRunner(s, (run, name, message) => new RunContext(run, name, message, verbs, runtime)),
+        subscriptionRunner(s, (run, of, message) => new RunContext(run, of, message, verbs, runtime)),
       ),
     ],
     records: {
@@ -218,6 +219,7 @@ async function start(
         runtime,
         ...(fleet ? { fleet } : {}),
         keys: journal.keys,
+        intents: { store: journal.intents, unbound: options.store !== undefined },
         recovered: () => {
           journal.release(def.name).catch((e: unknown) => {
             // They are due within a minute all the same.
@@ -259,15 +261,31 @@ async function start(
   const listening = new Set<Listening>()
   const fetch = serve(doors, http)
 
+  const operators = operations({
+    runtime,
+    journal,
+    definitions,
+    connections,
+    certificates,
+    counts,
+    requests,
+    health,
+    scopeUse,
+    by: nameOf(runtime),
+  })
+  const leftBehind = new LeftBehind({ ...operators, clock: runtime.clock, log: runtime.log })
+
   try {
     await journal.open()
     if (options.work !== false) {
       await Promise.all(webhookDoors.map((d) => d.refresh()))
       await fleet?.start()
       await journal.start()
+      if (options.store !== undefined && connections.size > 0) await leftBehind.start()
     }
   } catch (e) {
     // Some of it may be at work already: handlers running, timers armed, leases taken.
+    await leftBehind.stop()
     await journal.stop(0)
     await fleet?.stop()
     throw e
@@ -279,6 +297,7 @@ async function start(
     health.draining = true
     verbs.drain()
     await Promise.all([...listening].map((l) => l.close(grace)))
+    await leftBehind.stop()
     await journal.stop(grace)
     health.stop()
     for (const c of connections.values()) c.close()
@@ -304,18 +323,7 @@ async function start(
       return { url: server.url, port: server.port }
     },
     health: () => health.read(),
-    operations: operations({
-      runtime,
-      journal,
-      definitions,
-      connections,
-      certificates,
-      counts,
-      requests,
-      health,
-      scopeUse,
-      by: nameOf(runtime),
-    }),
+    operations: operators,
     definitions,
     run: ({ signal } = {}) => runUntil(signal, () => app[Symbol.asyncDispose]()),
     [Symbol.asyncDispose]: (): Promise<void> => (disposed ??= dispose()),

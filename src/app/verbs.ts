@@ -33,6 +33,7 @@ export type Caller = {
   readonly correlation?: string
   readonly message?: string
   readonly attempt?: number
+  readonly keyMayDiffer?: boolean
 }
 
 /** The verbs as the context of a run uses them. */
@@ -268,6 +269,7 @@ export function callOptions(runtime: Pick<Runtime, 'clock'>, options: CallOption
     ...(caller.correlation === undefined ? {} : { correlation: caller.correlation }),
     ...(caller.message === undefined ? {} : { message: caller.message }),
     ...(caller.attempt === undefined ? {} : { attempt: caller.attempt }),
+    ...(caller.keyMayDiffer === undefined ? {} : { keyMayDiffer: caller.keyMayDiffer }),
   }
 }
 

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { sqlite } from '#adapters/stores/sqlite/index.ts'
 import { fairlead } from '#app/fairlead.ts'
-import { reject } from '#kernel/fault.ts'
+import { fault, reject } from '#kernel/fault.ts'
+import { connection } from '#patterns/connections/define.ts'
 import { subscription } from '#patterns/topics/subscription.ts'
 import { topic } from '#patterns/topics/define.ts'
 import { errorOf, parsed, run, start, temporaryFolder } from './child.fixture.ts'
@@ -225,4 +226,57 @@ test('a second signal ends at once what a handler keeps from draining', async (t
   const ended = await app.ended
   clearInterval(again)
   assert.equal(ended.code, null)
+})
+
+test('a call that may have happened is shown and decided, with a reason', async (t) => {
+  const cwd = temporaryFolder(t, {
+    'fairlead.config.ts': `
+      import { connection } from 'fairlead'
+      import { sqlite } from 'fairlead/sqlite'
+      const bank = connection('bank', { baseUrl: 'https://bank.test', operations: { pay: { http: 'POST /payments' } } })
+      export const use = [[bank]]
+      export const store = sqlite('./x.db')`,
+  })
+  const pay = connection('bank', {
+    baseUrl: 'https://bank.test',
+    retry: false,
+    operations: { pay: { http: 'POST /payments' } },
+  })
+  {
+    const http = { send: () => Promise.reject(fault('connection.cut')) }
+    const options = { use: [pay], store: sqlite(join(cwd, 'x.db')), log: { write: () => {} } }
+    await using app = await fairlead(options, { http })
+    for (const key of ['a', 'b'])
+      await assert.rejects(app.call(pay.pay, { order: key, password: 'hunter2' }, { key }), {
+        code: 'connection.unverified',
+      })
+  }
+  const found = await json<{ intent: string; input: string }[]>(t, cwd, 'unresolved')
+  assert.deepEqual(
+    found.map((c) => c.intent),
+    ['bank/pay/a', 'bank/pay/b'],
+  )
+  assert.doesNotMatch(JSON.stringify(found), /hunter2/)
+  const shown = await run(t, ['unresolved', 'bank/pay/a'], { cwd })
+  assert.match(shown.out, /sent +POST \/payments/)
+  assert.match((await run(t, ['unresolved'], { cwd })).out, /bank\/pay\/b .*open/)
+  for (const wrong of [[], ['--happened'], ['--happened', '--not-happened', '--reason', 'x'], ['--verify']]) {
+    assert.notEqual((await run(t, ['resolve', 'bank/pay/a', ...wrong], { cwd })).code, 0)
+  }
+  const reason = ['--reason', 'their dashboard']
+  const done = await run(t, ['resolve', 'bank/pay/a', '--happened', ...reason], { cwd })
+  assert.match(done.out, /it happened/)
+  assert.deepEqual(await json(t, cwd, 'resolve', 'bank/pay/b', '--not-happened', ...reason), {
+    resolved: 'bank/pay/b',
+    happened: false,
+  })
+  assert.match((await run(t, ['unresolved'], { cwd })).out, /Nothing is unresolved/)
+  const trail = await json<{ verb: string; reason: string }[]>(t, cwd, 'audit')
+  assert.deepEqual(
+    trail.map((e) => [e.verb, e.reason]),
+    [
+      ['resolve', 'their dashboard'],
+      ['resolve', 'their dashboard'],
+    ],
+  )
 })

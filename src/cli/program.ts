@@ -19,6 +19,12 @@ const commands: readonly (readonly [name: string, group: string, summary: string
   ['messages', 'Look', 'messages of a topic, or one', async () => (await import('./commands/messages.ts')).messages],
   ['dead', 'Look', 'parked messages and why, or one', async () => (await import('./commands/dead.ts')).dead],
   ['calls', 'Look', 'calls to others and their answers', async () => (await import('./commands/calls.ts')).calls],
+  [
+    'unresolved',
+    'Look',
+    'calls that may have happened',
+    async () => (await import('./commands/unresolved.ts')).unresolved,
+  ],
   ['audit', 'Look', 'what operators changed', async () => (await import('./commands/audit.ts')).audit],
   [
     'rehearse',
@@ -36,6 +42,7 @@ const commands: readonly (readonly [name: string, group: string, summary: string
     'handle messages of the log again',
     async () => (await import('./commands/replay-topic.ts')).replayTopic,
   ],
+  ['resolve', 'Act', 'say whether a call happened', async () => (await import('./commands/resolve.ts')).resolve],
   ['discard', 'Act', 'give a parked message up', async () => (await import('./commands/discard.ts')).discard],
   ['purge', 'Act', 'give many parked messages up', async () => (await import('./commands/purge.ts')).purge],
   [

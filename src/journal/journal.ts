@@ -7,6 +7,7 @@ import { Balance } from './balance.ts'
 import { Calls } from './calls.ts'
 import { GroupCommit } from './commit.ts'
 import { Delays } from './delays.ts'
+import { Intents } from './intents.ts'
 import { Keys } from './keys.ts'
 import { Log } from './log.ts'
 import { pausePrefix, Pauses } from './pauses.ts'
@@ -35,6 +36,7 @@ export class Journal {
   readonly delays: Delays
   readonly keys: Keys
   readonly calls: Calls
+  readonly intents: Intents
   readonly workers: Workers
   readonly balance: Balance
   readonly retention: Retention
@@ -54,6 +56,7 @@ export class Journal {
     this.log = new Log(runtime.store, this.commit, runtime.clock)
     this.delays = new Delays(runtime, this.commit, this.log)
     this.keys = new Keys(runtime, this.commit)
+    this.intents = new Intents(runtime, this.commit, options.records.calls)
     this.calls = new Calls(this.commit, runtime.clock)
     this.workers = new Workers(
       runtime,

@@ -373,12 +373,28 @@ export const codes = {
   'connection.unverified': row(
     'ambiguous',
     502,
-    'The call may have happened, it has no idempotency key and no `verify`: a person decides.',
+    'The call may have happened, it has no idempotency key and no `verify`: a person finds out and decides, `fairlead resolve`.',
+  ),
+  'connection.underway': row(
+    'conflict',
+    409,
+    'The same call was begun before and may still be on its way: its process runs, or ended a moment ago. Nothing was sent; it is tried again when the first must have ended.',
+  ),
+  'connection.key_reused': row(
+    'rejected',
+    422,
+    'Under this idempotency key something else was sent before, and it may have happened. Nothing was sent. Give a correction a key of its own, or decide about the first: `fairlead unresolved`.',
   ),
   'connection.pages': row(
     'rejected',
     502,
     'A list did not come to an end in order (a cursor or page came twice, too many pages, or a next page on another origin). What was read so far is not the whole list.',
+  ),
+  'intent.missing': row('invalid', 404, 'There is no such intent: it was decided, it expired, or it never was.'),
+  'intent.state': row(
+    'invalid',
+    409,
+    'The intent cannot be decided so: it is under way, decided already, or its answer does not fit the operation.',
   ),
   'connection.operation': row('invalid', 404, 'There is no such operation on this connection.'),
 

@@ -18,12 +18,14 @@ import { purge, type Purge, type Purged } from './purge.ts'
 import { redrive, type Redrive, type Redriven } from './redrive.ts'
 import { resend, type Resend, type Resent } from './resend.ts'
 import { rehearse, type Rehearse, type Rehearsed } from './rehearse.ts'
+import { resolve, resolveByVerify, type Resolve } from './resolve.ts'
 import { editAndReplay, replay } from './replay.ts'
 import { cancelReplay, replayTopic, resumeReplay, type ReplayTopic, type TopicReplayed } from './replay-topic.ts'
 import { scopes, type ScopeReport } from './scopes.ts'
 import { status, type Status } from './status.ts'
 import { trail, type TrailEntry } from './trail.ts'
 import { topics, type TopicStatus } from './topics.ts'
+import { unresolved, type UnresolvedCall } from './unresolved.ts'
 
 /** What an operator can do: the one list behind the command line and the console. Changes leave an audit entry. */
 export interface Operations {
@@ -61,6 +63,9 @@ export interface Operations {
   authorize(connection: string): Promise<Link>
   /** Scopes asked for against scopes used. */
   scopes(): Promise<readonly ScopeReport[]>
+  unresolved(query?: { readonly limit?: number }): Promise<readonly UnresolvedCall[]>
+  resolve(intent: string, how: Resolve): Promise<void>
+  resolveByVerify(intent: string): Promise<'happened' | 'nothing'>
   explain(code: string): Explained
 }
 
@@ -87,6 +92,9 @@ export function operations(deps: OperationDeps): Operations {
     closeBreaker: (connection, options) => closeBreaker(deps, connection, options),
     trail: (limit) => trail(deps, limit),
     as: (by) => operations({ ...deps, by }),
+    unresolved: (query) => unresolved(deps, query),
+    resolve: (intent, how) => resolve(deps, intent, how),
+    resolveByVerify: (intent) => resolveByVerify(deps, intent),
     calls: (query) => calls(deps, query),
     call: (call) => callRecord(deps, call),
     diffCalls: (call, other) => diffCalls(deps, call, other),

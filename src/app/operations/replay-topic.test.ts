@@ -128,7 +128,7 @@ test('what was read before the worker heard that it was set back comes after the
   )
 })
 
-test('effects are repeated under the same ids and keys: nothing is published twice, and the receiver knows the call', async () => {
+test('effects have the same ids and keys: nothing is published twice, and what was answered is not called again', async () => {
   const s = noting(async (o, ctx) => {
     await ctx.call(payments.charge, { order: o.id })
     await ctx.publish(paid, o)
@@ -141,7 +141,7 @@ test('effects are repeated under the same ids and keys: nothing is published twi
   await f.finish(app.operations.replayTopic({ subscription: 'billing', from: '1h' }))
   assert.equal(s.handled.length, 20)
   const keys = f.http.called(payments.charge).map((c) => c.key)
-  assert.deepEqual([keys.length, new Set(keys).size], [20, 10])
+  assert.deepEqual([keys.length, new Set(keys).size], [10, 10])
   assert.equal((await app.operations.messages({ topic: 'paid', limit: 100 })).length, 10)
 })
 

@@ -32,7 +32,7 @@ const bytesAtOnce = 8 * 1024 * 1024
  * left to keep among old and new ones.
  *
  * Effects repeat under the same ids and keys as the first time, so what was done is not done twice (P3): a publish is recognised within the
- * topic's `dedupe`, a call by its receiver. What it would do otherwise than the first time is shown by `rehearse`.
+ * topic's `dedupe`, a call by its intent or its receiver. What it would do otherwise than the first time is shown by `rehearse`.
  *
  * Runs in the operator's process; how far it has come is moved on in the commit that parks. After a crash `resumeReplay` goes on where
  * it stopped, in any process; until then, or `cancelReplay`, what is new goes on waiting. One replay a subscription: `replay.state` while another is under way.

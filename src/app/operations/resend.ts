@@ -65,7 +65,12 @@ export async function resend(deps: OperationDeps, query: Resend): Promise<Resent
   const [newest] = await runtime.store.read({ read: 'calls', connection: name, limit: 1 })
   const correlation = record.correlation ?? record.id
   const input = as === undefined ? query.input : inputOf(template, { method: record.method, ...as })
-  const options = { correlation, ...(key === undefined ? {} : { key }), ...(as === undefined ? {} : { as }) }
+  const options = {
+    correlation,
+    resent: true as const,
+    ...(key === undefined ? {} : { key }),
+    ...(as === undefined ? {} : { as }),
+  }
   const ended = await connection.call(operation, input, options).then(
     () => ({ outcome: 'ok' }),
     (e: unknown) => {

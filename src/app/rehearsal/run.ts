@@ -71,8 +71,8 @@ export async function rehearseOne(
     const late = new Promise<never>((_, reject) => {
       cancel = clock.after(timeout, () => reject(fault('subscription.timeout')))
     })
-    const made = (r: HandledRun, name: string, message: () => Message) =>
-      new RunContext(r, name, message, verbs, runtime)
+    const made = (r: HandledRun, of: Subscription, message: () => Message) =>
+      new RunContext(r, of, message, verbs, runtime)
     await Promise.race([handleOne(def, run, made), late])
   } catch (e) {
     failed = toFault(e, 'subscription.thrown')

@@ -1,13 +1,15 @@
-import type { Code } from '#kernel/codes.ts'
+import type { Code, FaultKind } from '#kernel/codes.ts'
 import { fault, isFault, toFault, type Fault } from '#kernel/fault.ts'
 import type { HttpResponse } from '#kernel/http.ts'
 import { parse } from '#kernel/schema.ts'
 import type { Attempt, RunOptions } from '#resilience/policy.ts'
-import { decode } from './answers/decode.ts'
+import { bodyOf, outputOf } from './answers/output.ts'
 import { answered, named, unanswered, wired, type Request, type Trail } from './exchange.ts'
+import { Intended, isIntended } from './intents/intended.ts'
+import type { Known } from './intents/intent.ts'
 import type { Ready, Rendered } from './operation.ts'
 import type { PageStep } from './paging/paging.ts'
-import { EndedCall } from './records/record.ts'
+import { noteCall, type Noted } from './records/note.ts'
 import type { Shared } from './run.ts'
 import { isLasting } from './answers/verdict.ts'
 
@@ -22,8 +24,12 @@ export type CallOptions = {
   readonly message?: string
   /** Sent as it is, instead of what the input would be. */
   readonly as?: Rendered
-  /** Above 1: this same call may have been made before by a handling that did not finish, so `verify` is asked first. */
+  /** A person sends it once more, whatever is known of the first: no intent is looked at or written. */
+  readonly resent?: true
+  /** Above 1: this same call may have been made before, by a handling that did not finish. */
   readonly attempt?: number
+  /** That handling may have made it under another key: what it did cannot be looked up, so `verify` is asked above attempt 1. */
+  readonly keyMayDiffer?: boolean
 }
 
 export type Answered = {
@@ -48,13 +54,17 @@ export class OneCall {
   readonly #id: string
   readonly #trail: Trail
   readonly #deadline: number
+  readonly #intended: Intended | undefined
   answer: Answered | undefined
   #uncertain: Fault | 'before' | undefined
+  /** The one before us has not ended: what `verify` does not find yet is not repeated. */
+  #underway = false
 
   constructor(shared: Shared, ready: Ready, input: unknown, options: CallOptions, step: PageStep | undefined) {
     const { clock, ids } = shared.deps.runtime
     const started = clock.mono()
-    const before = (options.attempt ?? 1) > 1
+    const intended = isIntended(ready, options, shared.deps.intents)
+    const before = (options.attempt ?? 1) > 1 && (!intended || options.keyMayDiffer === true)
     this.#shared = shared
     this.#ready = ready
     this.#input = input
@@ -65,6 +75,10 @@ export class OneCall {
     this.#trail = { started, key, before, attempts: [], sent: undefined, response: undefined }
     this.#deadline = Math.min(options.deadline ?? Number.POSITIVE_INFINITY, started + ready.timeouts.total)
     this.#uncertain = before && ready.spec.verify ? 'before' : undefined
+    if (intended) {
+      const until = Math.ceil(clock.now() + this.#deadline - started)
+      this.#intended = new Intended(shared, ready, input, options, { id: this.#id, until })
+    }
   }
 
   /** Makes the call. `answer` tells more about it afterwards. */
@@ -75,18 +89,26 @@ export class OneCall {
       const rendered = this.#rendered()
       const ready = rendered instanceof Promise ? await rendered : rendered
       this.#refuseWhileOpen()
-      const { signal } = this.#options
-      const bounds = { deadline: this.#deadline, classify: this.#ready.judge }
-      const options = signal ? { ...bounds, signal } : bounds
+      const known = this.#intended && (await this.#intended.begin(ready))
       let output: unknown
-      try {
-        output = await shared.pipeline.run((attempt) => this.#attempt(attempt, ready), options)
-      } catch (error) {
-        output = await this.#lastResort(this.#ours(toFault(error, 'bug')), options)
+      if (typeof known === 'object') {
+        // The same call has been answered before: its answer is the answer.
+        output = await outputOf(this.#ready, known.answer)
+      } else {
+        if (known !== undefined) this.#doubt(known)
+        const { signal } = this.#options
+        const bounds = { deadline: this.#deadline, classify: this.#ready.judge }
+        const options = signal ? { ...bounds, signal } : bounds
+        try {
+          output = await shared.pipeline.run((attempt) => this.#attempt(attempt, ready), options)
+        } catch (error) {
+          output = await this.#lastResort(this.#ours(toFault(error, 'bug')), options)
+        }
+        if (shared.auth) shared.credential = 'accepted'
       }
       shared.counters.succeeded++
-      if (shared.auth) shared.credential = 'accepted'
-      this.#record('ok')
+      this.#intended?.happened(this.answer?.body)
+      noteCall(shared, this.#noted('ok'))
       return output
     } catch (error) {
       const failure = this.#surfaced(toFault(error, 'bug'))
@@ -94,9 +116,31 @@ export class OneCall {
       else shared.counters.refused++
       if (failure.code === 'connection.unauthorized') shared.credential = 'refused'
       if (failure.kind !== 'cancelled') shared.lastFault = { code: failure.code, at: shared.deps.runtime.clock.now() }
-      this.#record(failure.code)
+      this.#intended?.failed(failure.code, this.#mayHaveHappened(failure))
+      noteCall(shared, this.#noted(failure.code))
       throw failure
     }
+  }
+
+  /** Takes over what is known of an earlier beginning of the same call. */
+  #doubt(known: Exclude<Known, object>): void {
+    if (known === 'nothing') return
+    this.#uncertain = 'before'
+    this.#trail.before = true
+    this.#underway = known === 'underway'
+  }
+
+  /** Whether the call ends with its effect in doubt: also when it was sent, and no answer says that it was refused. */
+  #mayHaveHappened(failure: Fault): boolean {
+    if (this.#uncertain !== undefined || failure.kind === 'ambiguous') return true
+    return this.#trail.sent !== undefined && !refusing.has(failure.kind)
+  }
+
+  /** Asks `verify`, apart from any call: the answer if it finds that this call has happened. */
+  async verify(): Promise<{ readonly answer: unknown } | undefined> {
+    const options = { deadline: this.#deadline, classify: this.#ready.judge }
+    const found = await this.#shared.pipeline.run((attempt) => this.#verified(attempt), options)
+    return found ? { answer: this.answer!.body } : undefined
   }
 
   #rendered(): Rendered | Promise<Rendered> {
@@ -137,11 +181,12 @@ export class OneCall {
   async #attempt(attempt: Attempt, rendered: Rendered): Promise<unknown> {
     if (this.#uncertain !== undefined && this.#ready.spec.verify) {
       if (await this.#verified(attempt)) return this.answer!.output
+      if (this.#underway) throw this.#intended!.underway()
       this.#uncertain = undefined
     }
     const response = await this.#send(attempt, { ready: this.#ready, rendered, verifying: false })
-    const body = decoded(response, this.#ready)
-    const checked = this.#checked(this.#ready, body)
+    const body = bodyOf(response, this.#ready)
+    const checked = outputOf(this.#ready, body)
     const output = checked instanceof Promise ? await checked : checked
     this.answer = { output, body, response, path: rendered.path }
     return output
@@ -160,13 +205,13 @@ export class OneCall {
       if (isFault(error, 'connection.not_found')) return false
       throw error
     }
-    const body = decoded(response, ready)
-    const found = verify.found(await this.#checked(ready, body), this.#input)
+    const body = bodyOf(response, ready)
+    const found = verify.found(await outputOf(ready, body), this.#input)
     if (found === undefined || found === null) return false
-    const output = await this.#checked(this.#ready, found)
+    const output = await outputOf(this.#ready, found)
     this.#shared.counters.verified++
     this.#uncertain = undefined
-    this.answer = { output, body, response, path: rendered.path }
+    this.answer = { output, body: found, response, path: rendered.path }
     return true
   }
 
@@ -220,20 +265,9 @@ export class OneCall {
       this.#uncertain = undefined
   }
 
-  #checked(ready: Ready, body: unknown): unknown {
-    const { output } = ready.spec
-    if (output === undefined) return body
-    const misfit = (cause: unknown): never => {
-      if (!isFault(cause, 'schema.invalid')) throw cause
-      const detail = { reason: 'shape', ...cause.detail }
-      throw named('connection.response', ready, fault('connection.response', { detail, cause }))
-    }
-    try {
-      const value = parse(output, body)
-      return value instanceof Promise ? value.catch(misfit) : value
-    } catch (cause) {
-      return misfit(cause)
-    }
+  #noted(outcome: string): Noted {
+    const theirs = this.#step?.path !== undefined
+    return { id: this.#id, ready: this.#ready, trail: this.#trail, options: this.#options, theirs, outcome }
   }
 
   /** The words of the pipeline as those of a connection. */
@@ -265,58 +299,17 @@ export class OneCall {
     if (ready.keyed && this.#options.key !== undefined) return f
     const code = ready.keyed || ready.spec.verify ? (first.code as Code) : 'connection.unverified'
     if (f.code === code || (f.kind === 'ambiguous' && code !== 'connection.unverified')) return f
-    return named(code, ready, fault(code, { detail: { ...first.detail, reason: first.code, last: f.code }, cause: f }))
-  }
-
-  #record(outcome: string): void {
-    const { deps, name, recorder } = this.#shared
-    const { started, key, attempts, sent, response } = this.#trail
-    if (!sent || attempts.length === 0 || !recorder.keeps(outcome, attempts.length)) return
-    const { clock, log } = deps.runtime
-    const ms = clock.mono() - started
-    try {
-      deps.record(
-        new EndedCall({
-          id: this.#id,
-          time: clock.now() - ms,
-          connection: name,
-          operation: this.#ready.name,
-          method: sent.ready.method,
-          path: sent.path,
-          shape: sent.ready.shape,
-          theirs: this.#step?.path !== undefined,
-          status: response?.status,
-          outcome,
-          attempts,
-          ms,
-          key,
-          correlation: this.#options.correlation,
-          message: this.#options.message,
-          requestHeaders: sent.headers,
-          requestBody: recorder.body(sent.body),
-          responseHeaders: response?.headers,
-          responseBody: response && recorder.body(response.body),
-          recorder,
-          spec: sent.ready.spec,
-          signature: sent.signature,
-        }),
-      )
-    } catch (error) {
-      // The call has happened: its answer must not be lost because nobody could write it down.
-      log.write('error', 'connection.record', { connection: name, fault: toFault(error, 'bug').message })
-    }
+    const intent = this.#intended ? { intent: this.#intended.name } : {}
+    const detail = { ...first.detail, reason: first.code, last: f.code, ...intent }
+    return named(code, ready, fault(code, { detail, cause: f }))
   }
 }
+
+/** What an answer, or its absence, says so that nothing has happened. */
+const refusing: ReadonlySet<FaultKind> = new Set(['transient', 'throttled', 'credential', 'conflict', 'rejected'])
 
 const refusals: Readonly<Record<string, Code>> = {
   'resilience.bulkhead_full': 'connection.overloaded',
   'resilience.limited': 'connection.limited',
   'resilience.deadline': 'connection.deadline',
-}
-
-function decoded(response: HttpResponse, ready: Ready): unknown {
-  if (response.status === 204 || response.status === 205 || ready.method === 'HEAD') return undefined
-  // A repeated DELETE: gone is done, and their body speaks of an error that is none.
-  if (ready.method === 'DELETE' && response.status >= 400) return undefined
-  return decode(response, ready.answer)
 }

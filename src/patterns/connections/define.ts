@@ -5,7 +5,7 @@
  * a line (`'POST /charges/:id'`) with its schemas. `ctx.call(payments.charge, input)` calls one, `ctx.each` walks a paged one.
  * It is not: a client object (nothing to construct or pass around), a place for code that runs before or after a call (that
  * is a mapping), or a proxy for paths that were not declared.
- * Words it adds: *connection*, *operation*, *verify*, *rule*, *call record*.
+ * Words it adds: *connection*, *operation*, *verify*, *rule*, *call record*, *intent*.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { define, type Definition } from '#kernel/definition.ts'
@@ -140,8 +140,9 @@ export type ConnectionDefinition = Definition<'connection'> & { readonly options
  * repeated, breaker, bulkhead, own sockets, masked call records. All problems are reported together when the app starts.
  *
  * Faults of a call: `schema.invalid` (the input; nothing was sent), every `connection.*`, `cancelled`. A call that may have
- * happened is repeated only if that is safe; otherwise it ends as `connection.unverified`. A crash in mid-call leaves the
- * outcome open: the message is handled again, with the same idempotency key.
+ * happened is repeated only if that is safe; otherwise it ends as `connection.unverified`. What may change something is written down
+ * before it is sent, so that after a crash in mid-call the message that is handled again finds what was sent under its key, and whether
+ * it was answered (`docs/calls.md`).
  *
  * @example
  * export const payments = connection('payments', {

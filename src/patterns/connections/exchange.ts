@@ -18,7 +18,7 @@ export type Trail = {
   readonly started: number
   readonly key: string | undefined
   /** A handling that did not finish may have sent the same before. */
-  readonly before: boolean
+  before: boolean
   readonly attempts: Tried[]
   sent:
     | {

@@ -27,6 +27,8 @@ export type Ready = {
   readonly natural: boolean
   /** The same, or by key. */
   readonly repeatable: boolean
+  /** May change something, and twice is more than once. */
+  readonly risky: boolean
   readonly keyHeader: string
   /** Everything but credential and key. */
   readonly headers: Readonly<Record<string, string>>
@@ -68,6 +70,7 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
     keyed,
     natural,
     repeatable,
+    risky: !natural && !safe.has(method),
     keyHeader: (spec.keyHeader ?? 'idempotency-key').toLowerCase(),
     headers: {
       accept: spec.answer === undefined || spec.answer === 'json' ? json : '*/*',

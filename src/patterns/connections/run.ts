@@ -16,6 +16,7 @@ import { OneCall, type CallOptions } from './call.ts'
 import type { Rule } from './answers/classify.ts'
 import type { Fleet } from './fleet/fleet.ts'
 import { SharedConnection } from './fleet/share.ts'
+import type { IntentDeps } from './intents/intended.ts'
 import { operationsOf, type ConnectionDefinition } from './define.ts'
 import { prepare, type Ready } from './operation.ts'
 import { pager, type PageStep } from './paging/paging.ts'
@@ -26,6 +27,8 @@ export type { CallOptions } from './call.ts'
 
 export type ConnectionDeps = {
   readonly runtime: Pick<Runtime, 'clock' | 'random' | 'ids' | 'http' | 'secrets' | 'redact' | 'log'>
+  /** Where calls that may change something are written down before they are sent. Default: nowhere. */
+  readonly intents?: IntentDeps
   /** Gets every call of which at least one attempt was sent, when it has ended. Must not throw or wait. */
   readonly record: (call: EndedCall) => void
   /** Where tokens are kept; absent: in memory alone. */
@@ -95,6 +98,11 @@ export interface OpenConnection {
     input: Input,
     options?: CallOptions,
   ): AsyncGenerator<ItemOf<Output>, void>
+  /**
+   * Asks the `verify` of the operation whether a call with this input has happened: its answer's body, undefined when it has not.
+   * Rejects when it could not be asked, or has no `verify`.
+   */
+  verify(operation: string, input: unknown): Promise<{ readonly answer: unknown } | undefined>
   state(): ConnectionState
   /** How a person allows it: of a connection with `authorizationCode`. */
   readonly authorization: Authorization | undefined
@@ -189,6 +197,11 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
         yield* items as readonly ItemOf<Output>[]
         step = pages.after({ body, headers: response.headers, items, raw: response.body, path })
       }
+    },
+    async verify(operation, input) {
+      const ready = readyOf({ connection: name, name: operation })
+      if (!ready.spec.verify) throw fault('intent.state', { message: `${name}.${operation} has no verify` })
+      return new OneCall(shared, ready, input, {}, undefined).verify()
     },
     state() {
       const now = clock.mono()

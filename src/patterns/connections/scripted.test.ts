@@ -6,11 +6,12 @@ import type { HttpRequest, HttpResponse } from '#kernel/http.ts'
 import { uuid7 } from '#kernel/id.ts'
 import { redactor } from '#kernel/redact.ts'
 import { secret, SecretValue } from '#kernel/secret.ts'
-import { virtualClock } from '#testing/clock.ts'
+import { virtualClock, type VirtualClock } from '#testing/clock.ts'
 import { seededRandom } from '#testing/random.ts'
 import { bearer } from './auth/bearer.ts'
 import { checkConnection } from './check/connection.ts'
 import { connection, type ConnectionOptions } from './define.ts'
+import type { IntentDeps } from './intents/intended.ts'
 import type { CallRecord, EndedCall } from './records/record.ts'
 import { openConnection, type OpenConnection } from './run.ts'
 
@@ -60,8 +61,12 @@ test('a request that nobody scripted fails the call that made it', async () => {
 export type Reply = HttpResponse | Fault | 'hang' | 'deaf'
 
 /** A connection over a transport that answers what it was told, in virtual time. */
-export function setup(options: Partial<ConnectionOptions> = {}, secrets: string[] = [canary], record?: () => never) {
-  const clock = virtualClock()
+export function setup(
+  options: Partial<ConnectionOptions> = {},
+  secrets: string[] = [canary],
+  record?: () => never,
+  { clock = virtualClock(), seed = 7, intents }: { clock?: VirtualClock; seed?: number; intents?: IntentDeps } = {},
+) {
   const api = define(options)
   assert.deepEqual(checkConnection(api), [])
   const replies: Reply[] = []
@@ -70,7 +75,7 @@ export function setup(options: Partial<ConnectionOptions> = {}, secrets: string[
   const times: number[] = []
   const records: CallRecord[] = []
   const logs: string[] = []
-  const random = seededRandom(7)
+  const random = seededRandom(seed)
   const redact = redactor()
   const http = {
     async send(request: HttpRequest): Promise<HttpResponse> {
@@ -115,6 +120,7 @@ export function setup(options: Partial<ConnectionOptions> = {}, secrets: string[
       log: { write: (_, event) => void logs.push(event) },
       secrets: { read: (name) => Promise.resolve(secrets.map((s) => new SecretValue(name, s))) },
     },
+    ...(intents ? { intents } : {}),
     record: record ?? ((call: EndedCall) => void records.push(call.record())),
   })
   const t = {

@@ -24,7 +24,7 @@ export type HandledRun = Pick<
 >
 
 /** Makes the context of a run; implemented by the app, which has the verbs. `message` is built when first asked for. */
-export type MakeContext = (run: HandledRun, subscription: string, message: () => Message) => Context
+export type MakeContext = (run: HandledRun, subscription: Subscription, message: () => Message) => Context
 
 /** A subscription as the journal works it: decoding, the user's handler, its results as faults. */
 export function subscriptionRunner(def: Subscription, context: MakeContext): SubscriptionOptions {
@@ -51,7 +51,7 @@ export function handleOne(def: Subscription, run: HandledRun, context: MakeConte
   const data = dataOf(stored)
   const result = def.handle!(
     data as never,
-    context(run, def.name, () => envelope(run.topic.name, stored, data)),
+    context(run, def, () => envelope(run.topic.name, stored, data)),
   )
   // Also what only looks like a promise is waited for.
   if (isThenable(result)) return Promise.resolve(result).then(nothing)
@@ -69,7 +69,7 @@ async function many(
   })
   const results = await def.handleBatch!(
     batch,
-    context(run, def.name, () => batch[0]!.message),
+    context(run, def, () => batch[0]!.message),
   )
   if (results === undefined || results === null) return undefined
   if (!Array.isArray(results) || results.length !== batch.length) {
