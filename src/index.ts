@@ -25,7 +25,15 @@ export { stripeSignature } from '#patterns/webhooks/signatures/stripe.ts'
 export type { SignatureScheme } from '#patterns/webhooks/signatures/scheme.ts'
 
 export type { BatchContext, BatchItem } from '#patterns/topics/subscription.ts'
-export type { CallOptions, Context, Joined, JoinStatement, PublishOptions, Transaction } from '#kernel/context.ts'
+export type {
+  CallOptions,
+  Context,
+  Joined,
+  JoinStatement,
+  PublishOptions,
+  Receipt,
+  Transaction,
+} from '#kernel/context.ts'
 export type { Duration } from '#kernel/duration.ts'
 export { Fault, isFault, reject } from '#kernel/fault.ts'
 export type { FaultKind } from '#kernel/codes.ts'

@@ -4,6 +4,7 @@ import type { Files } from '#kernel/runtime.ts'
 import { isSecret } from '#kernel/secret.ts'
 import { checkConnection } from '#patterns/connections/check/connection.ts'
 import type { ConnectionDefinition } from '#patterns/connections/define.ts'
+import { laterTopic } from '#patterns/connections/later/later.ts'
 import { checkMapping, loadMapping, type Mapping } from '#patterns/mappings/define.ts'
 import { checkTopic, type AnyTopic } from '#patterns/topics/define.ts'
 import { checkSubscription, type Subscription } from '#patterns/topics/subscription.ts'
@@ -160,6 +161,20 @@ function together(d: Definitions): Problem[] {
         message: `is the inbox of webhook(${w.name})`,
         fix: 'rename the topic',
       })
+  }
+  for (const c of d.connections.values()) {
+    const name = laterTopic(c.name)
+    if (c.options?.later === undefined) continue
+    for (const [kind, taken] of [
+      ['topic', d.topics],
+      ['subscription', d.subscriptions],
+    ] as const)
+      if (taken.has(name))
+        problems.push({
+          path: `${kind}(${name})`,
+          message: `belongs to connection(${c.name})`,
+          fix: `rename the ${kind}`,
+        })
   }
   for (const s of d.subscriptions.keys()) {
     if (s.startsWith('webhook.'))

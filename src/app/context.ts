@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Store } from '#adapters/stores/port.ts'
-import type { Call, Context, Each, Publish, Transaction } from '#kernel/context.ts'
+import type { Call, Context, Each, Publish, Receipt, Transaction } from '#kernel/context.ts'
 import { fault } from '#kernel/fault.ts'
 import type { OperationHandle } from '#kernel/handle.ts'
 import type { Level } from '#kernel/log.ts'
@@ -9,6 +9,7 @@ import type { Runtime } from '#kernel/runtime.ts'
 import type { Origin } from '#patterns/topics/publish.ts'
 import type { Subscription } from '#patterns/topics/subscription.ts'
 import type { HandledRun } from '#patterns/topics/run.ts'
+import { eitherCall, isLater, receipt, type LaterOptions } from './later-call.ts'
 import { transactionOf, type Caller, type RunVerbs } from './verbs.ts'
 
 /** Providers accept idempotency keys up to 255 characters. */
@@ -79,10 +80,11 @@ export class RunContext implements Context {
     return this.#tx
   }
 
-  readonly call: Call = async (operation, input, options = {}) => {
+  readonly call: Call = eitherCall(async (operation, input, options) => {
+    if (isLater(options)) return this.#later(operation, input, options)
     this.#assertOutside()
     return this.#verbs.call(operation, input, options, this.#caller(operation, input))
-  }
+  })
 
   readonly each: Each = (operation, input, options = {}) => {
     this.#assertOutside()
@@ -96,6 +98,13 @@ export class RunContext implements Context {
       return { topic: topic.name, partition: -1, offset: -1 }
     }
     return this.#verbs.publish(topic, data, options, this.#origin(topic.name, data))
+  }
+
+  /** A message like any that the handler publishes: inside an open transaction it belongs to it. */
+  async #later(operation: OperationHandle, input: unknown, options: LaterOptions): Promise<Receipt> {
+    const id = this.#derived(`later:${operation.connection}.${operation.name}`, input)
+    const made = await this.#verbs.deferred(operation, input, options, id)
+    return receipt(made, await this.publish(made.topic, made.data, made.options))
   }
 
   now(): Date {

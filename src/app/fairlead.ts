@@ -13,6 +13,7 @@ import type { Secrets } from '#kernel/secret.ts'
 import { Journal } from '#journal/journal.ts'
 import { tokenKeyProblem } from '#patterns/connections/auth/oauth/key-problem.ts'
 import { Fleet } from '#patterns/connections/fleet/fleet.ts'
+import { laterOf } from '#patterns/connections/later/later.ts'
 import { openConnection, type OpenConnection } from '#patterns/connections/run.ts'
 import { subscriptionRunner } from '#patterns/topics/run.ts'
 import { openCertificates, type ConnectionTls } from './certificates.ts'
@@ -21,6 +22,7 @@ import { RunContext } from './context.ts'
 import { HealthMonitor, type Health } from './health.ts'
 import { lazyClient } from './http/lazy-client.ts'
 import type { Trusting } from './http/client-socket.ts'
+import { laterRunner, laterTopics } from './later.ts'
 import { serve } from './http/fetch.ts'
 import { listen, type Listening } from './http/server.ts'
 import { inbox, inboxDoor, routing } from './inbox.ts'
@@ -174,7 +176,9 @@ async function start(
   certificates: ReadonlyMap<string, ConnectionTls>,
   closeOutside: () => Promise<void>,
 ): Promise<App> {
-  const { topics, subscriptions, webhooks } = definitions
+  const { subscriptions, webhooks } = definitions
+  const laters = [...definitions.connections.values()].filter((c) => laterOf(c) !== undefined)
+  const topics = new Map([...definitions.topics, ...laterTopics(laters)])
   const grace = milliseconds(options.grace ?? '10s')
   const dedupes = [...topics.values(), ...webhooks.values()].map((d) => milliseconds(d.dedupe))
   const journal: Journal = new Journal(runtime, {
@@ -196,6 +200,7 @@ async function start(
           () => verbs,
         ),
       ),
+      ...laters.map((c) => laterRunner(c, () => verbs)),
       ...[...subscriptions.values()].map((s) =>
         subscriptionRunner(s, (run, of, message) => new RunContext(run, of, message, verbs, runtime)),
       ),
@@ -264,7 +269,7 @@ async function start(
   const operators = operations({
     runtime,
     journal,
-    definitions,
+    definitions: { ...definitions, topics },
     connections,
     certificates,
     counts,

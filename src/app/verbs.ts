@@ -17,6 +17,7 @@ import type { OperationHandle, TopicHandle } from '#kernel/handle.ts'
 import type { Position } from '#kernel/message.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Topic } from '#journal/log.ts'
+import { eitherCall, isLater, laterMessage, receipt, type Deferred, type LaterOptions } from './later-call.ts'
 import { guardFault } from '#journal/commit.ts'
 import type { Journal } from '#journal/journal.ts'
 import type { OpenConnection } from '#patterns/connections/run.ts'
@@ -37,7 +38,7 @@ export type Caller = {
 }
 
 /** The verbs as the context of a run uses them. */
-export type RunVerbs = Pick<Verbs, 'publish' | 'appending' | 'call' | 'each'>
+export type RunVerbs = Pick<Verbs, 'publish' | 'appending' | 'call' | 'each' | 'deferred'>
 
 /** A user's transaction holds the one writer of an embedded store for at most this long. */
 const transactionLimit = 5_000
@@ -124,6 +125,13 @@ export class Verbs {
     )
   }
 
+  /** The call as a message of its connection's topic, for `publish`. `id`: a fresh one, or what a repeated run repeats. */
+  async deferred(operation: OperationHandle, input: unknown, options: LaterOptions, id: string): Promise<Deferred> {
+    if (options.deliver !== undefined) this.definition(options.deliver)
+    const kept = await this.#connection(operation).deferred(operation, input)
+    return laterMessage(operation, kept, options, id)
+  }
+
   each<Output>(
     operation: OperationHandle<never, Output>,
     input: unknown,
@@ -192,6 +200,10 @@ export class Verbs {
     }
   }
 
+  freshId(): string {
+    return this.#runtime.ids.next()
+  }
+
   definition(handle: TopicHandle): AnyTopic {
     const definition = this.#topics.get(handle.name)
     if (!definition)
@@ -221,10 +233,12 @@ export function appVerbs(verbs: Verbs): { readonly publish: Publish; readonly ca
       verbs.assertOpen()
       return verbs.publish(topic, data, options, plain)
     },
-    call: async (operation, input, options = {}) => {
+    call: eitherCall(async (operation, input, options) => {
       verbs.assertOpen()
-      return verbs.call(operation, input, options, {})
-    },
+      if (!isLater(options)) return verbs.call(operation, input, options, {})
+      const made = await verbs.deferred(operation, input, options, verbs.freshId())
+      return receipt(made, await verbs.publish(made.topic, made.data, made.options, plain))
+    }),
     each: (operation, input, options = {}) => verbs.each(operation, input, options, {}),
   }
 }

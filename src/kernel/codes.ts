@@ -390,6 +390,11 @@ export const codes = {
     502,
     'A list did not come to an end in order (a cursor or page came twice, too many pages, or a next page on another origin). What was read so far is not the whole list.',
   ),
+  'connection.later': row(
+    'config',
+    500,
+    'The connection is not defined to make calls later. Give it `later: true`, or call now.',
+  ),
   'intent.missing': row('invalid', 404, 'There is no such intent: it was decided, it expired, or it never was.'),
   'intent.state': row(
     'invalid',

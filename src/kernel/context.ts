@@ -13,11 +13,15 @@ export type Publish = <Input>(
   data: NoInfer<Input>,
   options?: PublishOptions,
 ) => Promise<Position>
-export type Call = <Input, Output>(
+/**
+ * Resolves with the answer; with `later: true` with a receipt as soon as the call is on disk, and it is made when it can be. One
+ * signature with a conditional result, not two: a misspelled field of the input is then still reported where it stands.
+ */
+export type Call = <Input, Output, Later extends true | undefined = undefined>(
   operation: OperationHandle<Input, Output>,
   input: NoInfer<Input>,
-  options?: CallOptions,
-) => Promise<Output>
+  options?: CallOptions<Later, NoInfer<Output>>,
+) => Promise<Later extends true ? Receipt : Output>
 export type Each = <Input, Output>(
   operation: OperationHandle<Input, Output>,
   input: NoInfer<Input>,
@@ -48,13 +52,28 @@ export type PublishOptions = {
   readonly correlation?: string
 }
 
-export type CallOptions = {
+export type CallOptions<Later extends true | undefined = undefined, Output = unknown> = {
   /** Idempotency key. Default inside a handler: derived from message, operation and order of calls, so the same on every retry. */
   readonly key?: string
-  /** Time for the whole call, retries included. Default: the connection's. Never beyond the caller's deadline. */
-  readonly timeout?: Duration
-  readonly signal?: AbortSignal
+  /** Time for the whole call, retries included. Default: the connection's. Never beyond the caller's deadline. Not of a later call. */
+  readonly timeout?: Later extends true ? never : Duration
+  readonly signal?: Later extends true ? never : AbortSignal
+  /**
+   * The call is a durable message of its connection, which must be defined with `later`: accepted when it is on disk, made by whichever
+   * process has room, under the same key on every try. By default 10 tries, then it is dead: visible, and a person can replay or
+   * edit it. While the breaker is open or the credential refused it is held, and no try is spent.
+   */
+  readonly later?: Later
+  /** Calls of one `order` are made one after the other, also across tries. Default: all at once. */
+  readonly order?: Later extends true ? string : never
+  /** Not before this time has passed; durable from now. */
+  readonly delay?: Later extends true ? Duration : never
+  /** Gets the answer as a message, once, under an id derived from the receipt's, which is its `causationid`. */
+  readonly deliver?: Later extends true ? TopicHandle<Output> : never
 }
+
+/** An accepted call: the id of its message, and where it stands in the topic `call.<connection>`. A repeated key has the first one's. */
+export type Receipt = Position & { readonly id: string }
 
 /** One transaction of the store: what is written here and the cursor (or the published messages) commit together, or not at all. */
 export interface Transaction {

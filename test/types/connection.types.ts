@@ -1,7 +1,7 @@
 import { expectTypeOf } from 'expect-type'
 import { z } from 'zod'
 import type { Call, Each } from '#kernel/context.ts'
-import { apiKey, bearer, connection, secret } from 'fairlead'
+import { apiKey, bearer, connection, secret, topic, type Receipt } from 'fairlead'
 
 const NewCharge = z.object({ order: z.string(), amount: z.number() })
 const Charge = z.object({ id: z.string(), amount: z.number(), status: z.enum(['paid', 'failed']) })
@@ -43,6 +43,9 @@ const payments = connection('payments', {
   },
 })
 
+const charged = topic('charged', { schema: z.object({ id: z.string() }) })
+const other = topic('other', { schema: z.object({ iban: z.string() }) })
+
 declare const call: Call
 declare const each: Each
 
@@ -50,6 +53,15 @@ export async function accepted(): Promise<void> {
   expectTypeOf(await call(payments.charge, { order: 'o1', amount: 990 })).toEqualTypeOf<z.infer<typeof Charge>>()
   expectTypeOf(await call(payments.list, {})).toEqualTypeOf<z.infer<typeof Page>>()
   for await (const charge of each(payments.list, {})) expectTypeOf(charge).toEqualTypeOf<z.infer<typeof Charge>>()
+  expectTypeOf(await call(payments.charge, { order: 'o1', amount: 990 }, { timeout: '5s' })).toEqualTypeOf<
+    z.infer<typeof Charge>
+  >()
+  const later = await call(
+    payments.charge,
+    { order: 'o1', amount: 990 },
+    { later: true, order: 'o1', deliver: charged },
+  )
+  expectTypeOf(later).toEqualTypeOf<Receipt>()
   // What a schema fills in may be left out by the caller.
   await call(payments.remove, { id: 'c1' })
   connection('least', { baseUrl: 'https://x.test', operations: { get: { http: 'GET /' } } })
@@ -66,6 +78,14 @@ export async function refused(): Promise<void> {
   await call(payments.chargee, { order: 'o1', amount: 990 })
   // @ts-expect-error TS2345 an operation is referred to by value, not by name
   await call('payments.charge', { order: 'o1', amount: 990 })
+  // @ts-expect-error TS2561 a misspelled option is not ignored
+  await call(payments.charge, { order: 'o1', amount: 990 }, { latter: true })
+  // @ts-expect-error TS2322 an order is for calls that are made later
+  await call(payments.charge, { order: 'o1', amount: 990 }, { order: 'o1' })
+  // @ts-expect-error TS2322 nobody waits for a call that is made later
+  await call(payments.charge, { order: 'o1', amount: 990 }, { later: true, timeout: '5s' })
+  // @ts-expect-error TS2322 the answer does not fit the topic
+  await call(payments.charge, { order: 'o1', amount: 990 }, { later: true, deliver: other })
   // @ts-expect-error TS2345 baseUrl is missing
   connection('a', { operations: { get: { http: 'GET /' } } })
   connection('a', {

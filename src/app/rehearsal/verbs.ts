@@ -12,6 +12,7 @@ import type { CallRecord } from '#patterns/connections/records/record.ts'
 import { openConnection, type OpenConnection } from '#patterns/connections/run.ts'
 import { draft, type Origin } from '#patterns/topics/publish.ts'
 import type { OperationDeps } from '../operations/deps.ts'
+import { laterMessage, type Deferred, type LaterOptions } from '../later-call.ts'
 import { callOptions, type Caller, type RunVerbs } from '../verbs.ts'
 import { answerOf, isLike } from './first-calls.ts'
 
@@ -65,6 +66,15 @@ export class NotingVerbs implements RunVerbs {
     const made = await draft(definition, data, options, origin, this.#deps.runtime.ids)
     this.publishes.push({ topic: handle.name, draft: made, delayed: options.delay !== undefined })
     return made
+  }
+
+  async deferred(operation: OperationHandle, input: unknown, options: LaterOptions, id: string): Promise<Deferred> {
+    const connection = this.#connection(operation)
+    try {
+      return laterMessage(operation, await connection.deferred(operation, input), options, id)
+    } finally {
+      connection.close()
+    }
   }
 
   async call<Output>(

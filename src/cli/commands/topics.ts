@@ -7,7 +7,7 @@ import { withApp } from '../with-app.ts'
 export const topics: Declare = (command, terminal) =>
   aboutProject(
     command.description(
-      'Topics: messages accepted since the beginning, and messages still kept. An inbox is called webhook.<name>.',
+      'Topics: messages accepted since the beginning, and messages still kept. An inbox is called webhook.<name>, calls for later call.<connection>.',
     ),
     'fairlead topics',
   ).action(async (options: ProjectOptions) => {

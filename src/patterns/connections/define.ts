@@ -19,6 +19,7 @@ import type { Rate } from '#resilience/rate.ts'
 import type { RetryOptions, RetrySchedule } from '#resilience/retry.ts'
 import type { Auth } from './auth/auth.ts'
 import type { Rule } from './answers/classify.ts'
+import type { LaterSettings } from './later/later.ts'
 import type { Pages } from './paging/paging.ts'
 import type { RecordOptions } from './records/options.ts'
 import type { QueryStyle } from './template.ts'
@@ -45,6 +46,11 @@ export type ConnectionOptions = {
   readonly limit?: Rate | readonly Rate[]
   /** Default 20 calls under way and 100 waiting. */
   readonly bulkhead?: BulkheadOptions
+  /**
+   * Allows `call(…, { later: true })`: such calls are kept in the topic `call.<connection>` of the store, 16 partitions, and made
+   * by an internal subscription of that name. `true`: with all defaults. Default: none are taken.
+   */
+  readonly later?: true | LaterSettings
   /** What answers mean, before the common table is asked. First that fits. */
   readonly rules?: readonly Rule[]
   /** What is kept of its calls, beside that keys, tokens, card numbers and personal data are masked. */

@@ -18,6 +18,7 @@ import type { Fleet } from './fleet/fleet.ts'
 import { SharedConnection } from './fleet/share.ts'
 import type { IntentDeps } from './intents/intended.ts'
 import { operationsOf, type ConnectionDefinition } from './define.ts'
+import { deferred } from './later/later.ts'
 import { prepare, type Ready } from './operation.ts'
 import { pager, type PageStep } from './paging/paging.ts'
 import type { EndedCall } from './records/record.ts'
@@ -98,6 +99,8 @@ export interface OpenConnection {
     input: Input,
     options?: CallOptions,
   ): AsyncGenerator<ItemOf<Output>, void>
+  /** The input of a call that is to be made later, as it is kept: checked now. See `deferred` in `later/`. */
+  deferred(operation: OperationHandle, input: unknown): Promise<unknown>
   /**
    * Asks the `verify` of the operation whether a call with this input has happened: its answer's body, undefined when it has not.
    * Rejects when it could not be asked, or has no `verify`.
@@ -197,6 +200,9 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
         yield* items as readonly ItemOf<Output>[]
         step = pages.after({ body, headers: response.headers, items, raw: response.body, path })
       }
+    },
+    async deferred(operation, input) {
+      return deferred(definition, readyOf(operation), input)
     },
     async verify(operation, input) {
       const ready = readyOf({ connection: name, name: operation })

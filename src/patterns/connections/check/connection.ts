@@ -9,6 +9,7 @@ import { headerProblems, isFieldName, isSpan } from './parts.ts'
 import { consequences } from '../answers/classify.ts'
 import { authProblems } from '../auth/check.ts'
 import { collided, operationsOf, reserved, type ConnectionDefinition } from '../define.ts'
+import { laterProblems } from '../later/later.ts'
 import { checkOperation } from './operation.ts'
 import { recordProblems } from '../records/options.ts'
 
@@ -21,6 +22,7 @@ const known = [
   'breaker',
   'limit',
   'bulkhead',
+  'later',
   'rules',
   'maxBytes',
   'record',
@@ -44,6 +46,7 @@ export function checkConnection(definition: ConnectionDefinition): Problem[] {
     ...ruleProblems(at('rules'), options['rules']),
     ...tlsProblems(at('tls'), options['tls']),
     ...recordProblems(at('record'), options['record']),
+    ...laterProblems(at('later'), options['later']),
     ...(options['breaker'] === undefined ? [] : breakerProblems(at('breaker'), options['breaker'])),
     ...(options['bulkhead'] === undefined ? [] : bulkheadProblems(at('bulkhead'), options['bulkhead'])),
     ...(options['retry'] === undefined || options['retry'] === false
