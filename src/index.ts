@@ -13,6 +13,7 @@ export { basic } from '#patterns/connections/auth/basic.ts'
 export { bearer } from '#patterns/connections/auth/bearer.ts'
 export { hmac } from '#patterns/connections/auth/hmac.ts'
 export { authorizationCode, clientCredentials, jwtBearer } from '#patterns/connections/auth/oauth/define.ts'
+export { instead } from '#patterns/connections/fallback/fallback.ts'
 export { lineage, mapping, type Mapping } from '#patterns/mappings/define.ts'
 export { topic, type Topic } from '#patterns/topics/define.ts'
 export { subscription, type Subscription } from '#patterns/topics/subscription.ts'
@@ -28,6 +29,7 @@ export type { BatchContext, BatchItem } from '#patterns/topics/subscription.ts'
 export type {
   CallOptions,
   Context,
+  FellBack,
   Joined,
   JoinStatement,
   PublishOptions,

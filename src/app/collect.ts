@@ -3,7 +3,8 @@ import { fault, isFault, type Fault } from '#kernel/fault.ts'
 import type { Files } from '#kernel/runtime.ts'
 import { isSecret } from '#kernel/secret.ts'
 import { checkConnection } from '#patterns/connections/check/connection.ts'
-import type { ConnectionDefinition } from '#patterns/connections/define.ts'
+import { operationsOf, type ConnectionDefinition, type OperationSpec } from '#patterns/connections/define.ts'
+import { isOperation, type FallbackStep } from '#patterns/connections/fallback/fallback.ts'
 import { laterTopic } from '#patterns/connections/later/later.ts'
 import { checkMapping, loadMapping, type Mapping } from '#patterns/mappings/define.ts'
 import { checkTopic, type AnyTopic } from '#patterns/topics/define.ts'
@@ -162,7 +163,20 @@ function together(d: Definitions): Problem[] {
         fix: 'rename the topic',
       })
   }
+  problems.push(...fallbackCycles(d.connections))
   for (const c of d.connections.values()) {
+    for (const { name, spec } of operationsOf(c)) {
+      for (const [i, step] of stepsOf(spec).entries()) {
+        const path = `connection(${c.name}).operations.${name}.fallback[${i}]`
+        if ('later' in step) missing(`${path}.later.deliver`, step.later?.deliver)
+        if ('to' in step && isOperation(step.to) && !d.connections.has(step.to.connection))
+          problems.push({
+            path: `${path}.to`,
+            message: `the connection "${step.to.connection}" was not passed in \`use\``,
+            fix: 'add it to `use`',
+          })
+      }
+    }
     const name = laterTopic(c.name)
     if (c.options?.later === undefined) continue
     for (const [kind, taken] of [
@@ -185,6 +199,32 @@ function together(d: Definitions): Problem[] {
       })
   }
   return problems
+}
+
+/** The fallbacks of an operation that are worth looking at: what else is wrong with them has been said. */
+function stepsOf({ fallback }: OperationSpec): readonly FallbackStep[] {
+  const steps: readonly unknown[] = Array.isArray(fallback) ? fallback : []
+  return steps.filter((s): s is FallbackStep => typeof s === 'object' && s !== null)
+}
+
+/** Fallbacks that lead back to where they began would never end. */
+function fallbackCycles(connections: Definitions['connections']): Problem[] {
+  const next = new Map<string, readonly string[]>()
+  for (const c of connections.values())
+    for (const { name, spec } of operationsOf(c))
+      next.set(
+        `${c.name}.${name}`,
+        stepsOf(spec).flatMap((s) => ('to' in s && isOperation(s.to) ? [`${s.to.connection}.${s.to.name}`] : [])),
+      )
+  const leadsTo = (from: string, end: string, seen: Set<string>): boolean =>
+    (next.get(from) ?? []).some((to) => to === end || (!seen.has(to) && leadsTo(to, end, seen.add(to))))
+  return [...next.keys()]
+    .filter((name) => leadsTo(name, name, new Set()))
+    .map((name) => ({
+      path: `fallback of ${name}`,
+      message: 'leads back to itself',
+      fix: 'end the chain in a value, or in an operation without fallback',
+    }))
 }
 
 function secretsOf(found: ReadonlySet<Definition>): ReadonlySet<string> {

@@ -32,7 +32,7 @@ import { ScopeUse } from './scope-use.ts'
 import { systemClock, systemFiles, systemRuntime } from './runtime.ts'
 import { openSecrets, trustOfSource } from './secrets.ts'
 import { LeftBehind } from './unresolved.ts'
-import { appVerbs, Verbs } from './verbs.ts'
+import { appVerbs, Verbs, verbsAsOthers } from './verbs.ts'
 
 export type Options = {
   /** Definitions and modules of them. */
@@ -224,6 +224,7 @@ async function start(
         runtime,
         ...(fleet ? { fleet } : {}),
         keys: journal.keys,
+        others: verbsAsOthers(() => verbs),
         intents: { store: journal.intents, unbound: options.store !== undefined },
         recovered: () => {
           journal.release(def.name).catch((e: unknown) => {

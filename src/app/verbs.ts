@@ -3,6 +3,7 @@ import type {
   Call,
   CallOptions,
   Each,
+  FellBack,
   ItemOf,
   Joined,
   JoinStatement,
@@ -20,6 +21,7 @@ import type { Topic } from '#journal/log.ts'
 import { eitherCall, isLater, laterMessage, receipt, type Deferred, type LaterOptions } from './later-call.ts'
 import { guardFault } from '#journal/commit.ts'
 import type { Journal } from '#journal/journal.ts'
+import type { Others } from '#patterns/connections/fallback/chain.ts'
 import type { OpenConnection } from '#patterns/connections/run.ts'
 import type { AnyTopic } from '#patterns/topics/define.ts'
 import { none } from '#patterns/topics/envelope.ts'
@@ -35,6 +37,8 @@ export type Caller = {
   readonly message?: string
   readonly attempt?: number
   readonly keyMayDiffer?: boolean
+  readonly onFallback?: (by: FellBack) => void
+  readonly direct?: true
 }
 
 /** The verbs as the context of a run uses them. */
@@ -243,6 +247,18 @@ export function appVerbs(verbs: Verbs): { readonly publish: Publish; readonly ca
   }
 }
 
+/** What fallbacks of a connection use of the app. */
+export function verbsAsOthers(verbs: () => Verbs): Others {
+  return {
+    call: (operation, input, options) => verbs().call(operation, input, {}, options),
+    later: async (operation, input, key, deliver) => {
+      const options = { later: true, key, ...(deliver === undefined ? {} : { deliver }) } as const
+      const made = await verbs().deferred(operation, input, options, key)
+      return receipt(made, await verbs().publish(made.topic, made.data, made.options, plain))
+    },
+  }
+}
+
 export function transactionOf(
   transaction: () => Promise<StoreTransaction>,
   add: (write: Write) => void,
@@ -280,6 +296,8 @@ export function callOptions(runtime: Pick<Runtime, 'clock'>, options: CallOption
     ...(key === undefined ? {} : { key }),
     ...(deadline === Number.POSITIVE_INFINITY ? {} : { deadline }),
     ...(signal === undefined ? {} : { signal }),
+    ...(caller.direct === undefined ? {} : { direct: caller.direct }),
+    ...(options.onFallback === undefined ? {} : { onFallback: options.onFallback }),
     ...(caller.correlation === undefined ? {} : { correlation: caller.correlation }),
     ...(caller.message === undefined ? {} : { message: caller.message }),
     ...(caller.attempt === undefined ? {} : { attempt: caller.attempt }),

@@ -11,6 +11,7 @@ export function callLines(c: NumberedCall): string[] {
     ['request', `${c.method} ${c.path}`],
     ['status', c.status === undefined ? undefined : `${c.status}`],
     ['outcome', c.outcome],
+    ['answered by', c.fellBack && JSON.stringify(c.fellBack)],
     ['took', `${c.ms} ms`],
     ['key', c.key],
     ['message', c.message],

@@ -58,6 +58,8 @@ export type CallOptions<Later extends true | undefined = undefined, Output = unk
   /** Time for the whole call, retries included. Default: the connection's. Never beyond the caller's deadline. Not of a later call. */
   readonly timeout?: Later extends true ? never : Duration
   readonly signal?: Later extends true ? never : AbortSignal
+  /** Told, before the call resolves, when its answer comes from a fallback of the operation. */
+  readonly onFallback?: Later extends true ? never : (by: FellBack) => void
   /**
    * The call is a durable message of its connection, which must be defined with `later`: accepted when it is on disk, made by whichever
    * process has room, under the same key on every try. By default 10 tries, then it is dead: visible, and a person can replay or
@@ -70,6 +72,19 @@ export type CallOptions<Later extends true | undefined = undefined, Output = unk
   readonly delay?: Later extends true ? Duration : never
   /** Gets the answer as a message, once, under an id derived from the receipt's, which is its `causationid`. */
   readonly deliver?: Later extends true ? TopicHandle<Output> : never
+}
+
+/** How an answer came about that its operation did not give. */
+export type FellBack = {
+  readonly by: 'instead' | 'cached' | 'value' | 'later'
+  /** Of the fault that led to it. */
+  readonly code: string
+  /** Of `instead`: `other.rate`. */
+  readonly operation?: string
+  /** Of `cached`: milliseconds since it was given. */
+  readonly age?: number
+  /** Of `later`: the id of the accepted call. */
+  readonly receipt?: string
 }
 
 /** An accepted call: the id of its message, and where it stands in the topic `call.<connection>`. A repeated key has the first one's. */

@@ -1,7 +1,7 @@
 import { expectTypeOf } from 'expect-type'
 import { z } from 'zod'
 import type { Call, Each } from '#kernel/context.ts'
-import { apiKey, bearer, connection, secret, topic, type Receipt } from 'fairlead'
+import { apiKey, bearer, connection, instead, secret, topic, type Receipt } from 'fairlead'
 
 const NewCharge = z.object({ order: z.string(), amount: z.number() })
 const Charge = z.object({ id: z.string(), amount: z.number(), status: z.enum(['paid', 'failed']) })
@@ -45,6 +45,64 @@ const payments = connection('payments', {
 
 const charged = topic('charged', { schema: z.object({ id: z.string() }) })
 const other = topic('other', { schema: z.object({ iban: z.string() }) })
+
+const Rate = z.object({ rate: z.number() })
+const bank = connection('bank', {
+  baseUrl: 'https://bank.test',
+  operations: {
+    price: { http: 'GET /price', input: z.object({ of: z.string() }), output: z.object({ value: z.number() }) },
+  },
+})
+const rated = topic('rated', { schema: Rate })
+export const rates = connection('rates', {
+  baseUrl: 'https://rates.test',
+  later: true,
+  operations: {
+    get: {
+      http: 'GET /rates/:pair',
+      input: z.object({ pair: z.string() }),
+      output: Rate,
+      fallback: [
+        instead(bank.price, {
+          input: (i: { pair: string }) => ({ of: i.pair }),
+          output: (answer) => {
+            expectTypeOf(answer).toEqualTypeOf<{ value: number }>()
+            return { rate: answer.value }
+          },
+        }),
+        { cached: '1h', on: ['transient', 'ambiguous'] },
+        { later: { deliver: rated }, value: (i) => ({ rate: i.pair.length }) },
+        { value: { rate: 1 } },
+      ],
+    },
+  },
+})
+connection('bad', {
+  baseUrl: 'https://rates.test',
+  operations: {
+    get: {
+      http: 'GET /rates',
+      output: Rate,
+      input: z.object({}),
+      // @ts-expect-error TS2353 the value does not fit the output
+      fallback: [{ value: { rte: 1 } }],
+    },
+    off: {
+      http: 'GET /rates',
+      output: Rate,
+      input: z.object({}),
+      // @ts-expect-error TS2322 a wrong request is not answered by a fallback
+      fallback: [{ value: { rate: 1 }, on: ['invalid'] }],
+    },
+    own: {
+      http: 'GET /rates',
+      output: Rate,
+      input: z.object({}),
+      // @ts-expect-error TS2375 the topic does not take the answer
+      fallback: [{ later: { deliver: other }, value: { rate: 1 } }],
+    },
+  },
+})
 
 declare const call: Call
 declare const each: Each

@@ -12,7 +12,7 @@ import type { CallRecord } from '#patterns/connections/records/record.ts'
 import { openConnection, type OpenConnection } from '#patterns/connections/run.ts'
 import { draft, type Origin } from '#patterns/topics/publish.ts'
 import type { OperationDeps } from '../operations/deps.ts'
-import { laterMessage, type Deferred, type LaterOptions } from '../later-call.ts'
+import { laterMessage, receipt, type Deferred, type LaterOptions } from '../later-call.ts'
 import { callOptions, type Caller, type RunVerbs } from '../verbs.ts'
 import { answerOf, isLike } from './first-calls.ts'
 
@@ -136,6 +136,14 @@ export class NotingVerbs implements RunVerbs {
       { ...definition, options: { ...options, retry: false } },
       {
         runtime: { ...this.#deps.runtime, http: { send } },
+        others: {
+          call: (other, input, given) => this.call(other, input, {}, given),
+          later: async (other, input, key, deliver) => {
+            const given = { later: true, key, ...(deliver === undefined ? {} : { deliver }) } as const
+            const made = await this.deferred(other, input, given, key)
+            return receipt(made, await this.publish(made.topic, made.data, made.options, { attributes: {} }))
+          },
+        },
         record: (ended) => {
           const record = ended.record()
           if (!isSafe(record.method)) this.calls.push({ record, first })

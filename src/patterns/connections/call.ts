@@ -1,15 +1,17 @@
 import type { Code, FaultKind } from '#kernel/codes.ts'
+import type { FellBack } from '#kernel/context.ts'
 import { fault, isFault, toFault, type Fault } from '#kernel/fault.ts'
 import type { HttpResponse } from '#kernel/http.ts'
 import { parse } from '#kernel/schema.ts'
 import type { Attempt, RunOptions } from '#resilience/policy.ts'
 import { bodyOf, outputOf } from './answers/output.ts'
 import { answered, named, unanswered, wired, type Request, type Trail } from './exchange.ts'
+import { fallsBack } from './fallback/fallback.ts'
 import { Intended, isIntended } from './intents/intended.ts'
 import type { Known } from './intents/intent.ts'
 import type { Ready, Rendered } from './operation.ts'
 import type { PageStep } from './paging/paging.ts'
-import { noteCall, type Noted } from './records/note.ts'
+import { noteCall } from './records/note.ts'
 import type { Shared } from './run.ts'
 import { isLasting } from './answers/verdict.ts'
 
@@ -30,6 +32,10 @@ export type CallOptions = {
   readonly attempt?: number
   /** That handling may have made it under another key: what it did cannot be looked up, so `verify` is asked above attempt 1. */
   readonly keyMayDiffer?: boolean
+  /** Only the operation itself answers: no fallback of it is used. */
+  readonly direct?: true
+  /** Told before the call resolves with what a fallback answered. */
+  readonly onFallback?: (by: FellBack) => void
 }
 
 export type Answered = {
@@ -108,7 +114,7 @@ export class OneCall {
       }
       shared.counters.succeeded++
       this.#intended?.happened(this.answer?.body)
-      noteCall(shared, this.#noted('ok'))
+      this.note('ok')
       return output
     } catch (error) {
       const failure = this.#surfaced(toFault(error, 'bug'))
@@ -117,7 +123,8 @@ export class OneCall {
       if (failure.code === 'connection.unauthorized') shared.credential = 'refused'
       if (failure.kind !== 'cancelled') shared.lastFault = { code: failure.code, at: shared.deps.runtime.clock.now() }
       this.#intended?.failed(failure.code, this.#mayHaveHappened(failure))
-      noteCall(shared, this.#noted(failure.code))
+      // With fallbacks it is noted when it is known which of them answered.
+      if (!fallsBack(this.#ready.spec, this.#options)) this.note(failure.code)
       throw failure
     }
   }
@@ -265,9 +272,15 @@ export class OneCall {
       this.#uncertain = undefined
   }
 
-  #noted(outcome: string): Noted {
+  /** What tells this call from others: its key where it has one. */
+  get identity(): string {
+    return this.#options.key ?? this.#id
+  }
+
+  note(outcome: string, fellBack?: FellBack): void {
     const theirs = this.#step?.path !== undefined
-    return { id: this.#id, ready: this.#ready, trail: this.#trail, options: this.#options, theirs, outcome }
+    const of = { id: this.#id, ready: this.#ready, trail: this.#trail, options: this.#options }
+    noteCall(this.#shared, of, { theirs, outcome, fellBack })
   }
 
   /** The words of the pipeline as those of a connection. */

@@ -19,6 +19,7 @@ import type { Rate } from '#resilience/rate.ts'
 import type { RetryOptions, RetrySchedule } from '#resilience/retry.ts'
 import type { Auth } from './auth/auth.ts'
 import type { Rule } from './answers/classify.ts'
+import type { FallbackStep } from './fallback/fallback.ts'
 import type { LaterSettings } from './later/later.ts'
 import type { Pages } from './paging/paging.ts'
 import type { RecordOptions } from './records/options.ts'
@@ -120,6 +121,7 @@ export type VerifyOptions<I, O, Ins, Outs> = {
 
 /** As the runtime sees it, types set aside. */
 export type OperationSpec = OperationOptions & {
+  readonly fallback?: readonly FallbackStep[]
   readonly input?: Schema
   readonly output?: Schema
   readonly verify?: {
@@ -172,6 +174,11 @@ export function connection<Ins, Outs>(
         /** Checked before the caller gets it; a misfit is `connection.response`. */
         readonly output?: StandardSchemaV1<unknown, Outs[K]>
         readonly verify?: K extends keyof Ins ? VerifyOptions<Ins[K], Outs[K], Ins, Outs> : never
+        /**
+         * What is answered when it cannot be called: the first step that works (`instead(…)`, `{ cached }`, `{ value }`,
+         * `{ later, value }`), at most 10. Which faults lead there says each step. Default: none, the caller gets the fault.
+         */
+        readonly fallback?: K extends keyof Ins ? readonly FallbackStep<NoInfer<Ins[K]>, NoInfer<Outs[K]>>[] : never
       }
     }
   },

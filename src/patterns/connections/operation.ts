@@ -29,6 +29,8 @@ export type Ready = {
   readonly repeatable: boolean
   /** May change something, and twice is more than once. */
   readonly risky: boolean
+  /** Good answers are kept, for a fallback. */
+  readonly remembers: boolean
   readonly keyHeader: string
   /** Everything but credential and key. */
   readonly headers: Readonly<Record<string, string>>
@@ -71,6 +73,7 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
     natural,
     repeatable,
     risky: !natural && !safe.has(method),
+    remembers: spec.fallback?.some((step) => 'cached' in step) ?? false,
     keyHeader: (spec.keyHeader ?? 'idempotency-key').toLowerCase(),
     headers: {
       accept: spec.answer === undefined || spec.answer === 'json' ? json : '*/*',

@@ -294,6 +294,7 @@ test('the state is plain JSON and counts', async () => {
     attempts: 4,
     retries: 1,
     verified: 0,
+    fellBack: 0,
   })
   assert.equal(state.lastFault?.code, 'connection.rejected')
 })

@@ -18,6 +18,9 @@ import type { Fleet } from './fleet/fleet.ts'
 import { SharedConnection } from './fleet/share.ts'
 import type { IntentDeps } from './intents/intended.ts'
 import { operationsOf, type ConnectionDefinition } from './define.ts'
+import { callOrElse, type Others } from './fallback/chain.ts'
+import { fallsBack } from './fallback/fallback.ts'
+import { LastGood } from './fallback/last-good.ts'
 import { deferred } from './later/later.ts'
 import { prepare, type Ready } from './operation.ts'
 import { pager, type PageStep } from './paging/paging.ts'
@@ -30,6 +33,8 @@ export type ConnectionDeps = {
   readonly runtime: Pick<Runtime, 'clock' | 'random' | 'ids' | 'http' | 'secrets' | 'redact' | 'log'>
   /** Where calls that may change something are written down before they are sent. Default: nowhere. */
   readonly intents?: IntentDeps
+  /** Other connections, and calls that are made later: what fallbacks use. Default: those steps fail. */
+  readonly others?: Others
   /** Gets every call of which at least one attempt was sent, when it has ended. Must not throw or wait. */
   readonly record: (call: EndedCall) => void
   /** Where tokens are kept; absent: in memory alone. */
@@ -69,6 +74,8 @@ export type Counters = {
   attempts: number
   retries: number
   verified: number
+  /** Failed, and answered by a fallback. */
+  fellBack: number
 }
 
 /** What the calls of one connection share. */
@@ -83,6 +90,7 @@ export type Shared = {
   readonly deps: ConnectionDeps
   readonly counters: Counters
   readonly operations: ReadonlyMap<string, Ready>
+  readonly lastGood: LastGood
   credential: ConnectionState['credential']
   lastFault: { readonly code: string; readonly at: number } | undefined
 }
@@ -163,8 +171,9 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
     recorder: new Recorder(options, deps.runtime),
     pipeline,
     deps,
-    counters: { calls: 0, succeeded: 0, failed: 0, refused: 0, attempts: 0, retries: 0, verified: 0 },
+    counters: { calls: 0, succeeded: 0, failed: 0, refused: 0, attempts: 0, retries: 0, verified: 0, fellBack: 0 },
     operations: new Map(operationsOf(definition).map((o) => [o.name, prepare(o, options)])),
+    lastGood: new LastGood(),
     credential: 'unused',
     lastFault: undefined,
   }
@@ -185,13 +194,15 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
         return Promise.reject(error)
       }
       // Checked by the output schema; without one, Output is unknown.
+      if (fallsBack(ready.spec, options)) return callOrElse(shared, ready, input, options) as Promise<Output>
       return new OneCall(shared, ready, input, options, undefined).run() as Promise<Output>
     },
     async *each<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options: CallOptions = {}) {
       const ready = readyOf(operation)
       const pages = pager(ready.spec.pages, shared.origin)
       // Each page is another request: the caller's key would make the second page a repetition of the first.
-      const { key: _key, ...each } = options
+      const { key: _key, ...rest } = options
+      const each: CallOptions = { ...rest, direct: true }
       for (let step: PageStep | undefined = pages.first(input); step !== undefined;) {
         const call = new OneCall(shared, ready, input, each, step)
         await call.run()

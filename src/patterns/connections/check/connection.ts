@@ -89,7 +89,9 @@ export function checkConnection(definition: ConnectionDefinition): Problem[] {
     }
   }
   for (const operation of operations)
-    problems.push(...checkOperation(at(`operations.${operation.name}`), operation, operations))
+    problems.push(
+      ...checkOperation(at(`operations.${operation.name}`), operation, operations, options['later'] !== undefined),
+    )
   return problems
 }
 

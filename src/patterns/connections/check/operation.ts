@@ -2,6 +2,7 @@ import { checkName, checkOptions, type Problem } from '#kernel/definition.ts'
 import { isSchema } from '#kernel/schema.ts'
 import { fieldsOf, headerProblems, isFieldName, isSpan } from './parts.ts'
 import type { Operation } from '../define.ts'
+import { fallbackProblems } from '../fallback/fallback.ts'
 import { isSafe } from '../operation.ts'
 import { parseTemplate } from '../template.ts'
 
@@ -16,6 +17,7 @@ const known = [
   'answer',
   'pages',
   'verify',
+  'fallback',
   'timeout',
   'headers',
   'scopes',
@@ -26,6 +28,7 @@ export function checkOperation(
   path: string,
   operation: Operation<unknown, unknown>,
   all: readonly Operation<unknown, unknown>[],
+  later = false,
 ): Problem[] {
   const spec = operation.spec as unknown as Readonly<Record<string, unknown>>
   const problems = [
@@ -84,6 +87,11 @@ export function checkOperation(
   const { scopes } = spec
   if (scopes !== undefined && !(Array.isArray(scopes) && scopes.every((s) => typeof s === 'string' && s !== '')))
     add('scopes', 'is not a list of scopes', "use ['orders.read']")
+  const safe = method !== undefined && isSafe(method)
+  const once =
+    safe || idempotent === 'natural' || (idempotent === undefined && (method === 'PUT' || method === 'DELETE'))
+  const recognised = once || idempotent === 'key' || spec['verify'] !== undefined
+  problems.push(...fallbackProblems(`${path}.fallback`, operation.spec, { once, recognised, later }))
   return [...problems, ...verifyProblems(`${path}.verify`, spec['verify'], all)]
 }
 

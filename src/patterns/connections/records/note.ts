@@ -1,3 +1,4 @@
+import type { FellBack } from '#kernel/context.ts'
 import { toFault } from '#kernel/fault.ts'
 import type { CallOptions } from '../call.ts'
 import type { Trail } from '../exchange.ts'
@@ -5,19 +6,24 @@ import type { Ready } from '../operation.ts'
 import type { Shared } from '../run.ts'
 import { EndedCall } from './record.ts'
 
-export type Noted = {
+type Of = {
   readonly id: string
   readonly ready: Ready
   readonly trail: Trail
   readonly options: CallOptions
+}
+
+type How = {
   /** The path came from them (paging). */
   readonly theirs: boolean
-  /** `ok` or the code of the fault that the caller gets. */
+  /** `ok` or the code of the fault that it ended with. */
   readonly outcome: string
+  readonly fellBack: FellBack | undefined
 }
 
 /** Hands the record of a call over, if anything was sent and it is one that is kept. */
-export function noteCall(shared: Shared, { id, ready, trail, options, theirs, outcome }: Noted): void {
+export function noteCall(shared: Shared, of: Of, { theirs, outcome, fellBack }: How): void {
+  const { id, ready, trail, options } = of
   const { deps, name, recorder } = shared
   const { started, key, attempts, sent, response } = trail
   if (!sent || attempts.length === 0 || !recorder.keeps(outcome, attempts.length)) return
@@ -36,6 +42,7 @@ export function noteCall(shared: Shared, { id, ready, trail, options, theirs, ou
         theirs,
         status: response?.status,
         outcome,
+        fellBack,
         attempts,
         ms,
         key,

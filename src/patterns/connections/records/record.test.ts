@@ -133,6 +133,7 @@ const wire: Wire = {
   path: `/charges/ch_1?key=${canary}&order=o1`,
   status: 201,
   outcome: 'ok',
+  fellBack: undefined,
   attempts: [
     { at: 0.1234, ms: 7, status: 201, code: undefined, verifying: false, phases: { connect: 1.2345678, total: 7 } },
   ],

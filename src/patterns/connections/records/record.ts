@@ -1,3 +1,4 @@
+import type { FellBack } from '#kernel/context.ts'
 import type { Phases } from '#kernel/http.ts'
 import { mask } from '#kernel/redact.ts'
 import { inspect } from '#kernel/inspect.ts'
@@ -20,6 +21,8 @@ export type CallRecord = {
   readonly status?: number
   /** `ok` or the code of the fault that the caller got. */
   readonly outcome: string
+  /** What answered instead, when it ended with a fault: then the caller got no fault. */
+  readonly fellBack?: FellBack
   readonly attempts: readonly CallAttempt[]
   /** Milliseconds, waits and retries included. */
   readonly ms: number
@@ -71,6 +74,7 @@ export type Wire = {
   readonly shape: string
   readonly status: number | undefined
   readonly outcome: string
+  readonly fellBack: FellBack | undefined
   readonly attempts: readonly Tried[]
   readonly ms: number
   readonly key: string | undefined
@@ -141,6 +145,7 @@ export function callRecord(w: Wire): CallRecord {
     path: w.theirs ? theirPath(w.path, masking) : shownPath(w.path, w.shape, masking, credentialName),
     ...(w.status === undefined ? {} : { status: w.status }),
     outcome: w.outcome,
+    ...(w.fellBack === undefined ? {} : { fellBack: w.fellBack }),
     attempts: w.attempts.map(rounded),
     ms: round(w.ms),
     ...(w.key === undefined ? {} : { key: masking.text(w.key) }),
