@@ -13,9 +13,14 @@ export type HttpRequest = {
   readonly body?: Uint8Array | string
   /** Whose sockets to use: connections do not share them. */
   readonly pool: string
-  /** Milliseconds each; `total` covers everything from queueing to the last byte. */
-  readonly timeouts: { readonly connect: number; readonly firstByte: number; readonly total: number }
-  /** A longer body is cut off and reported as a fault. */
+  /** Milliseconds each; `total` covers everything from queueing to the last byte, `idle` a pause in the middle of the body. */
+  readonly timeouts: {
+    readonly connect: number
+    readonly firstByte: number
+    readonly idle?: number
+    readonly total: number
+  }
+  /** A longer body is cut off and reported as a fault; also one that becomes longer when its content coding is undone. */
   readonly maxBytes: number
   readonly signal?: AbortSignal
   /**
@@ -30,6 +35,7 @@ export type HttpResponse = {
   readonly status: number
   /** Lower-case names; repeated fields joined by `, `, set-cookie by newline. */
   readonly headers: Readonly<Record<string, string>>
+  /** Without its content coding, if that was gzip or br: `content-encoding` and `content-length` are then left out of `headers`. */
   readonly body: Uint8Array
   readonly phases: Phases
 }
@@ -46,7 +52,7 @@ export type Phases = {
 /**
  * Sends requests. Never follows redirects and never retries. Rejects with a fault whose `detail` has `phases` and:
  * `connection.unreachable` / `connection.tls` / `connection.target` (nothing was sent), `connection.timeout` with `detail.phase`,
- * `connection.cut` (ended after the request went out), `connection.response` (truncated, too large), `cancelled`.
+ * `connection.cut` (ended after the request went out), `connection.response` (`detail.reason` truncated, too-large, protocol, encoding), `cancelled`.
  */
 export interface HttpOut {
   send(request: HttpRequest): Promise<HttpResponse>

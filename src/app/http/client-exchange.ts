@@ -5,6 +5,7 @@ import type { Code } from '#kernel/codes.ts'
 import { fault, type Fault } from '#kernel/fault.ts'
 import type { HttpRequest, HttpResponse, Phases } from '#kernel/http.ts'
 import type { Deadlines, Timed } from './client-deadlines.ts'
+import { codingOf, decodable, decodeBody } from './client-decode.ts'
 import { refusedCode } from './client-guard.ts'
 import type { Opened, Opening, Stage, Trust } from './client-socket.ts'
 
@@ -95,7 +96,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     this.#step = 'connecting'
     this.due = Math.min(this.#totalDue, (waited ? this.#clock.mono() : this.#started) + timeouts.connect)
     this.#deadlines.watch(this)
-    // Some servers compress unless told not to, and we ask for no coding that we would have to bound while decoding.
+    // Some servers compress unless told not to.
     const identity = headers['accept-encoding'] === undefined ? { ...headers, 'accept-encoding': 'identity' } : headers
     slot.client.dispatch({ method, path, headers: identity, body: body ?? null }, this)
   }
@@ -144,7 +145,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     if (status < 200 || this.#step !== 'sent') return
     this.#step = 'answering'
     this.#firstByte = this.#clock.mono() - this.#sentAt
-    this.due = this.#totalDue
+    this.#wait(this.#request.timeouts.idle)
     this.#status = status
     this.#headers = joined(headers as Record<string, string | string[] | undefined>)
     if (this.#request.method !== 'HEAD' && Number(this.#headers['content-length']) > this.#request.maxBytes)
@@ -155,6 +156,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     if (this.#step !== 'answering') return
     this.#size += chunk.byteLength
     if (this.#size > this.#request.maxBytes) return this.#tooLarge()
+    const { idle } = this.#request.timeouts
+    if (idle !== undefined) this.due = Math.min(this.#totalDue, this.#clock.mono() + idle)
     if (this.#first === undefined) this.#first = chunk
     else (this.#more ??= [this.#first]).push(chunk)
   }
@@ -163,11 +166,42 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     const slot = this.#slot!
     slot.served++
     if (this.#step === 'answering') {
-      this.#end()
       const body = this.#more ? Buffer.concat(this.#more, this.#size) : (this.#first ?? empty)
-      this.#resolve({ status: this.#status, headers: this.#headers, body, phases: this.#phases() })
+      const coding = body.byteLength === 0 ? undefined : codingOf(this.#headers)
+      if (coding !== undefined && decodable(coding)) this.#decode(coding, body)
+      else this.#answer(body)
     }
     this.#home.release(slot)
+  }
+
+  #answer(body: Uint8Array): void {
+    this.#end()
+    this.#resolve({ status: this.#status, headers: this.#headers, body, phases: this.#phases() })
+  }
+
+  /** The deadline holds meanwhile: an answer that is decoded too late is none. */
+  #decode(coding: string, body: Uint8Array): void {
+    const { maxBytes } = this.#request
+    this.due = this.#totalDue
+    decodeBody(coding, body, maxBytes, (decoded) => {
+      if (this.#step === 'done') return
+      if ('body' in decoded) {
+        const { 'content-encoding': _coding, 'content-length': _length, ...headers } = this.#headers
+        this.#headers = headers
+        return this.#answer(decoded.body)
+      }
+      const { reason, cause } = decoded
+      this.#fail('connection.response', { reason, status: this.#status, coding, maxBytes }, cause)
+    })
+  }
+
+  /** The next byte is due within so many milliseconds, or the end of it all within the total. */
+  #wait(ms: number | undefined): void {
+    const due = ms === undefined ? this.#totalDue : Math.min(this.#totalDue, this.#clock.mono() + ms)
+    const sooner = due < this.due
+    if (sooner) this.#deadlines.forget(this)
+    this.due = due
+    if (sooner) this.#deadlines.watch(this)
   }
 
   onResponseError(_: Dispatcher.DispatchController | null, error: Error): void {
@@ -187,16 +221,15 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
       return this.#fail(network ? 'connection.unreachable' : 'connection.tls', { phase, reason }, error)
     }
     if (this.#step === 'answering') {
-      const broken = /PARSER|HPE_|HEADERS_OVERFLOW/.test(reason)
       return this.#fail(
         'connection.response',
-        { reason: broken ? 'protocol' : 'truncated', status: this.#status },
+        { reason: isBroken(reason) ? 'protocol' : 'truncated', status: this.#status },
         error,
       )
     }
-    if (reason === 'UND_ERR_HEADERS_OVERFLOW' || reason.startsWith('HPE_') || error.name === 'HTTPParserError') {
+    // Lengths that contradict are seen with the headers; a body of another length than announced comes after them.
+    if (isBroken(reason) || reason === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')
       return this.#fail('connection.response', { reason: 'protocol' }, error)
-    }
     const reused = this.#reused && !this.#bytes
     if (reused) this.#home.distrust()
     this.#fail('connection.cut', { reason, reused }, error)
@@ -250,6 +283,11 @@ function joined(headers: Record<string, string | string[] | undefined>): Readonl
     else out[name] = value.join(name === 'set-cookie' ? '\n' : ', ')
   }
   return out ?? (headers as Record<string, string>)
+}
+
+/** What came is not HTTP. Not all errors of undici's parser have a code. */
+function isBroken(reason: string): boolean {
+  return reason === 'UND_ERR_HEADERS_OVERFLOW' || reason === 'HTTPParserError' || reason.startsWith('HPE_')
 }
 
 function reasonOf(error: Error): string {

@@ -81,7 +81,9 @@ export function socketOpener(
           ALPNProtocols: ['http/1.1'],
         })
       : connectTcp({ host: hostname, port: Number(port || 80), ...lookup })
-    const found = (): void => {
+    const found = (failed: Error | null): void => {
+      // Also told when the name could not be resolved: that is no step forward.
+      if (failed) return
       looked ??= clock.mono()
       stage = 'connect'
     }

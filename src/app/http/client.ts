@@ -40,7 +40,8 @@ export type HttpClient = HttpOut & {
  * Faults are those of `HttpOut`. Nothing was sent: `connection.unreachable` (`detail.phase` dns, connect or tls, reason
  * the system's code), `connection.tls`, `connection.deadline`. Sent: `connection.cut` (`detail.reused` when an idle socket
  * turned out to be closed), `connection.timeout` (`detail.phase` first-byte or body), `connection.response` (reason
- * truncated, too-large or protocol). Redirects are answers like others; nothing is decompressed (identity is asked for).
+ * truncated, too-large, protocol or encoding). Redirects are answers like others. What comes as gzip or br is decoded within
+ * `maxBytes` and 1,000 times its size; whether that is asked for is up to the request, default identity.
  */
 export function httpClient(options: HttpClientOptions): HttpClient {
   const { clock } = options

@@ -36,7 +36,7 @@ export type ConnectionOptions = {
   readonly headers?: Readonly<Record<string, string>>
   /**
    * Whole call, retries and waits included: 30 s. For each attempt `connect` 3 s and `firstByte` 10 s, or the total where that is
-   * longer than 30 s.
+   * longer than 30 s; `idle`, a pause in the middle of an answer, as `firstByte`.
    */
   readonly timeout?: Duration | Timeouts
   /** Default 4 retries from 1 s, doubling to 60 s, jitter +0–25 %, at most 10 % of the calls of 10 s. `false`: never. */
@@ -58,6 +58,12 @@ export type ConnectionOptions = {
   readonly record?: RecordOptions
   /** Longest answer in bytes; a longer one is cut off and refused. Default 8 MiB. */
   readonly maxBytes?: number
+  /**
+   * Asks for answers in gzip or br: for long lists, and slow or metered networks. Decoding costs about 14 µs of CPU for 1 KB, 0.1 ms
+   * for 100 KB and 0.5 ms for 550 KB; it may grow to `maxBytes`, and to 1,000 times what came. Default false: short answers cost less
+   * as they are. What comes compressed unasked is read all the same.
+   */
+  readonly compressed?: boolean
   /** At least TLS 1.2 and verified, always; here what is trusted in addition, and what we show of ourselves. */
   readonly tls?: TlsOptions
   /** Allows an `http://` baseUrl to another machine: everything, credentials included, is then readable on the way. */
@@ -77,7 +83,12 @@ export type TlsOptions = {
   readonly key?: Secret
 }
 
-export type Timeouts = { readonly connect?: Duration; readonly firstByte?: Duration; readonly total?: Duration }
+export type Timeouts = {
+  readonly connect?: Duration
+  readonly firstByte?: Duration
+  readonly idle?: Duration
+  readonly total?: Duration
+}
 
 export type OperationOptions = {
   /** Method and path; `:name` is filled from the input. `'GET /shops/:shop/orders.json?status=any'`. */

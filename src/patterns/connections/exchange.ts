@@ -50,7 +50,7 @@ export function wired(
   if (trail.key !== undefined && !verifying) headers[ready.keyHeader] = trail.key
   if (body === undefined && !ready.bodiless) delete headers['content-type']
   shared.counters.attempts++
-  const { connect, firstByte } = ready.timeouts
+  const { connect, firstByte, idle } = ready.timeouts
   const { origin, name: pool, maxBytes } = shared
   const wire: Writable<HttpRequest> & { readonly headers: Record<string, string> } = {
     method: ready.method,
@@ -58,7 +58,7 @@ export function wired(
     path,
     headers,
     pool,
-    timeouts: { connect, firstByte, total },
+    timeouts: { connect, firstByte, idle, total },
     maxBytes,
   }
   if (body !== undefined) wire.body = body

@@ -74,21 +74,30 @@ test('may be repeated: by method, by declaration, by key', () => {
   assert.deepEqual(may({ http: 'POST /x', idempotent: 'key' }), [false, true, true])
 })
 
-test('times: 3 s to connect, 10 s to the first byte, 30 s in all, each bounded by the whole', () => {
-  assert.deepEqual(ready({ http: 'GET /x' }).timeouts, { connect: 3_000, firstByte: 10_000, total: 30_000 })
+test('times: 3 s to connect, 10 s to the first byte and between two, 30 s in all, each bounded by the whole', () => {
+  assert.deepEqual(ready({ http: 'GET /x' }).timeouts, {
+    connect: 3_000,
+    firstByte: 10_000,
+    idle: 10_000,
+    total: 30_000,
+  })
   assert.deepEqual(ready({ http: 'GET /x', timeout: '2s' }).timeouts, {
     connect: 2_000,
     firstByte: 2_000,
+    idle: 2_000,
     total: 2_000,
   })
   assert.deepEqual(ready({ http: 'GET /x' }, { timeout: '5m' }).timeouts, {
     connect: 3_000,
     firstByte: 300_000,
+    idle: 300_000,
     total: 300_000,
   })
+  assert.equal(ready({ http: 'GET /x' }, { timeout: { idle: '3s' } }).timeouts.idle, 3_000)
   assert.deepEqual(ready({ http: 'GET /x' }, { timeout: { connect: '1s', total: '4s' } }).timeouts, {
     connect: 1_000,
     firstByte: 4_000,
+    idle: 4_000,
     total: 4_000,
   })
 })

@@ -35,7 +35,7 @@ export type Ready = {
   /** Everything but credential and key. */
   readonly headers: Readonly<Record<string, string>>
   readonly answer: 'json' | 'text' | 'bytes'
-  readonly timeouts: HttpRequest['timeouts']
+  readonly timeouts: Required<HttpRequest['timeouts']>
   readonly judge: (error: unknown) => Verdict
   render(input: unknown, step?: PageStep): Rendered
 }
@@ -77,7 +77,7 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
     keyHeader: (spec.keyHeader ?? 'idempotency-key').toLowerCase(),
     headers: {
       accept: spec.answer === undefined || spec.answer === 'json' ? json : '*/*',
-      'accept-encoding': 'identity',
+      'accept-encoding': options.compressed === true ? 'gzip, br' : 'identity',
       'user-agent': 'fairlead',
       ...type,
       ...lowered(options.headers),
@@ -155,7 +155,7 @@ function withQuery(path: string, fixed: string, asked: string): string {
   return `${path}?${fixed}${fixed !== '' && asked !== '' ? '&' : ''}${asked}`
 }
 
-function timeoutsOf(options: ConnectionOptions, spec: OperationSpec): HttpRequest['timeouts'] {
+function timeoutsOf(options: ConnectionOptions, spec: OperationSpec): Required<HttpRequest['timeouts']> {
   const all: Timeouts = typeof options.timeout === 'string' ? { total: options.timeout } : (options.timeout ?? {})
   const total = milliseconds(spec.timeout ?? all.total ?? '30s')
   // An operation that is given longer than the connection's total may also be silent for longer.
@@ -163,6 +163,7 @@ function timeoutsOf(options: ConnectionOptions, spec: OperationSpec): HttpReques
   return {
     connect: Math.min(total, milliseconds(all.connect ?? '3s')),
     firstByte: Math.min(total, milliseconds(firstByte)),
+    idle: Math.min(total, milliseconds(all.idle ?? firstByte)),
     total,
   }
 }

@@ -23,7 +23,10 @@ test('sends what the input schema made of the input, and gives what the output s
     authorization: `Bearer ${canary}`,
     'idempotency-key': 'k-1',
   })
-  assert.deepEqual([timeouts, maxBytes], [{ connect: 3_000, firstByte: 10_000, total: 29_999 }, 8_388_608])
+  assert.deepEqual(
+    [timeouts, maxBytes],
+    [{ connect: 3_000, firstByte: 10_000, idle: 10_000, total: 29_999 }, 8_388_608],
+  )
 })
 
 test('refuses a wrong input before anything is sent', async () => {

@@ -18,7 +18,7 @@ const code = (status: number, over: Partial<Asked> = {}, headers: Record<string,
 
 test('the table of statuses', () => {
   const table: Record<string, number[]> = {
-    'connection.credential': [401],
+    'connection.credential': [401, 440, 498],
     'connection.forbidden': [403],
     'connection.not_found': [404, 410],
     'connection.conflict': [409, 412, 428],
@@ -47,6 +47,16 @@ test('what stands in front of the API may have passed the request on: transient 
 
 test('a 403 that says when to come back is a limit', () => {
   assert.equal(code(403, {}, { 'retry-after': '60' }), 'connection.throttled')
+})
+
+test('a 403 whose challenge speaks of the token is about the credential, not about rights', () => {
+  const challenge = (text: string): string | undefined => code(403, {}, { 'www-authenticate': text })
+  assert.equal(
+    challenge('Bearer realm="x", error="invalid_token", error_description="expired"'),
+    'connection.credential',
+  )
+  assert.equal(challenge('Bearer error=invalid_token'), 'connection.credential')
+  assert.equal(challenge('Bearer error="insufficient_scope"'), 'connection.forbidden')
 })
 
 test('a repeated DELETE that finds nothing has worked, a first one has not', () => {

@@ -80,8 +80,12 @@ function codeOf(answer: Answer, asked: Asked): Code | undefined {
     if (asked.method === 'DELETE' && (status === 404 || status === 410)) return undefined
     if (asked.keyed && status === 409) return 'connection.unavailable'
   }
-  // Secondary limits of GitHub and others: a refusal that says when to come back is not about rights.
-  if (status === 403 && headers['retry-after'] !== undefined) return 'connection.throttled'
+  if (status === 403) {
+    // Secondary limits of GitHub and others: a refusal that says when to come back is not about rights.
+    if (headers['retry-after'] !== undefined) return 'connection.throttled'
+    // RFC 6750 §3.1 has 401 for an expired token; those who answer 403 say so at least in the field that it belongs to.
+    if (/\berror="?invalid_token\b/.test(headers['www-authenticate'] ?? '')) return 'connection.credential'
+  }
   const code = table[status]
   if (code === 'gateway') return asked.natural ? 'connection.unavailable' : 'connection.failed'
   if (code !== undefined) return code
@@ -105,6 +109,9 @@ const table: Readonly<Record<number, Code | 'gateway'>> = {
   428: 'connection.conflict',
   429: 'connection.throttled',
   430: 'connection.throttled',
+  // A session that has ended: of Microsoft's servers, and of Esri's.
+  440: 'connection.credential',
+  498: 'connection.credential',
   501: 'connection.rejected',
   502: 'gateway',
   503: 'connection.unavailable',

@@ -27,6 +27,7 @@ const known = [
   'maxBytes',
   'record',
   'queryStyle',
+  'compressed',
   'tls',
   'insecure',
 ]
@@ -57,7 +58,9 @@ export function checkConnection(definition: ConnectionDefinition): Problem[] {
     const fix = rateCheck(rate)
     if (fix) problems.push({ path: `${at('limit')}[${i}]`, message: `${JSON.stringify(rate)} is not a rate`, fix })
   }
-  const { maxBytes } = definition.options
+  const { maxBytes, compressed } = definition.options
+  if (compressed !== undefined && typeof compressed !== 'boolean')
+    problems.push({ path: at('compressed'), message: 'is neither true nor false', fix: 'use true, or remove it' })
   if (maxBytes !== undefined && !(Number.isInteger(maxBytes) && maxBytes > 0 && maxBytes <= 2 ** 31)) {
     problems.push({ path: at('maxBytes'), message: 'is not a size', fix: 'use whole bytes from 1 to 2147483648' })
   }
@@ -119,10 +122,10 @@ function baseUrlProblems(path: string, value: unknown, insecure: unknown): Probl
 
 function timeoutProblems(path: string, timeout: unknown): Problem[] {
   if (timeout === undefined) return []
-  const fix = "use a duration: '10s', or { connect: '3s', firstByte: '10s', total: '30s' }"
+  const fix = "use a duration: '10s', or { connect: '3s', firstByte: '10s', idle: '10s', total: '30s' }"
   if (typeof timeout !== 'object') return isSpan(timeout) ? [] : [{ path, message: 'is not a time', fix }]
   return [
-    ...checkOptions(path, timeout, ['connect', 'firstByte', 'total']),
+    ...checkOptions(path, timeout, ['connect', 'firstByte', 'idle', 'total']),
     ...Object.entries(timeout ?? {})
       .filter(([, value]) => value !== undefined && !isSpan(value))
       .map(([name]) => ({ path: `${path}.${name}`, message: 'is not a time', fix })),
