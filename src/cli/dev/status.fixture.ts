@@ -44,6 +44,7 @@ export function statusOf(given: {
         retries: 0,
         verified: 0,
         fellBack: 0,
+        coerced: 0,
       },
       lastFault: { code: 'connection.cut', time: '2026-01-01T12:00:00.000Z' },
     })),

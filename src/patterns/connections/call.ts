@@ -99,7 +99,7 @@ export class OneCall {
       let output: unknown
       if (typeof known === 'object') {
         // The same call has been answered before: its answer is the answer.
-        output = await outputOf(this.#ready, known.answer)
+        output = await outputOf(this.#shared, this.#ready, known.answer)
       } else {
         if (known !== undefined) this.#doubt(known)
         const { signal } = this.#options
@@ -193,7 +193,7 @@ export class OneCall {
     }
     const response = await this.#send(attempt, { ready: this.#ready, rendered, verifying: false })
     const body = bodyOf(response, this.#ready)
-    const checked = outputOf(this.#ready, body)
+    const checked = outputOf(this.#shared, this.#ready, body, response.body)
     const output = checked instanceof Promise ? await checked : checked
     this.answer = { output, body, response, path: rendered.path }
     return output
@@ -213,9 +213,9 @@ export class OneCall {
       throw error
     }
     const body = bodyOf(response, ready)
-    const found = verify.found(await outputOf(ready, body), this.#input)
+    const found = verify.found(await outputOf(this.#shared, ready, body, response.body), this.#input)
     if (found === undefined || found === null) return false
-    const output = await outputOf(this.#ready, found)
+    const output = await outputOf(this.#shared, this.#ready, found)
     this.#shared.counters.verified++
     this.#uncertain = undefined
     this.answer = { output, body: found, response, path: rendered.path }

@@ -58,6 +58,16 @@ test('refuses an answer of another shape without repeating the call, and without
   assert.equal(t.sent.length, 3)
 })
 
+test('takes a number that came as text for the number that it is, counts it and tells of it once', async () => {
+  const t = setup()
+  t.reply(json(200, { id: 'ch_1', amount: '990' }), json(200, { id: 17, amount: '990' }), json(200, paid))
+  assert.deepEqual(await t.open.call(t.api.charge, order), paid)
+  assert.deepEqual(await t.open.call(t.api.charge, order), { id: '17', amount: 990 })
+  assert.deepEqual(await t.open.call(t.api.charge, order), paid)
+  assert.equal(t.open.state().counters.coerced, 2)
+  assert.deepEqual(t.logs, ['connection.coerced', 'connection.coerced'])
+})
+
 test('holds every call of the connection for as long as one was told to wait', async () => {
   const t = setup({ timeout: '2m' })
   t.reply({ ...json(429, {}), headers: { 'retry-after': '30' } }, json(200, paid), json(200, paid))
@@ -298,6 +308,7 @@ test('the state is plain JSON and counts', async () => {
     retries: 1,
     verified: 0,
     fellBack: 0,
+    coerced: 0,
   })
   assert.equal(state.lastFault?.code, 'connection.rejected')
 })

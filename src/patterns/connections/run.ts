@@ -17,6 +17,8 @@ import type { Rule } from './answers/classify.ts'
 import type { Fleet } from './fleet/fleet.ts'
 import { SharedConnection } from './fleet/share.ts'
 import type { IntentDeps } from './intents/intended.ts'
+import { coercionNotes } from './answers/notes.ts'
+import type { Coercion } from './answers/coerce.ts'
 import { operationsOf, type ConnectionDefinition } from './define.ts'
 import { callOrElse, type Others } from './fallback/chain.ts'
 import { fallsBack } from './fallback/fallback.ts'
@@ -76,6 +78,8 @@ export type Counters = {
   verified: number
   /** Failed, and answered by a fallback. */
   fellBack: number
+  /** Answers in which a number, boolean or text came spelled as another type than their schema says. */
+  coerced: number
 }
 
 /** What the calls of one connection share. */
@@ -91,6 +95,8 @@ export type Shared = {
   readonly counters: Counters
   readonly operations: ReadonlyMap<string, Ready>
   readonly lastGood: LastGood
+  /** Takes note of an answer in which values had to be spelled the other way. */
+  readonly coerced: (ready: Ready, coercions: readonly Coercion[]) => void
   credential: ConnectionState['credential']
   lastFault: { readonly code: string; readonly at: number } | undefined
 }
@@ -171,9 +177,20 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
     recorder: new Recorder(options, deps.runtime),
     pipeline,
     deps,
-    counters: { calls: 0, succeeded: 0, failed: 0, refused: 0, attempts: 0, retries: 0, verified: 0, fellBack: 0 },
+    counters: {
+      calls: 0,
+      succeeded: 0,
+      failed: 0,
+      refused: 0,
+      attempts: 0,
+      retries: 0,
+      verified: 0,
+      fellBack: 0,
+      coerced: 0,
+    },
     operations: new Map(operationsOf(definition).map((o) => [o.name, prepare(o, options)])),
     lastGood: new LastGood(),
+    coerced: coercionNotes(log, () => shared.counters.coerced++),
     credential: 'unused',
     lastFault: undefined,
   }

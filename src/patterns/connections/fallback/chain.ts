@@ -76,7 +76,10 @@ async function take(step: FallbackStep, of: Of): Promise<Taken | undefined> {
     const age = kept && shared.deps.runtime.clock.mono() - kept.at
     if (kept === undefined || age === undefined || age > milliseconds(step.cached)) return undefined
     // Read anew each time: nobody else holds what the caller gets.
-    return { output: await outputOf(ready, bodyOf(kept.response, ready)), by: { by: 'cached', code, age } }
+    return {
+      output: await outputOf(shared, ready, bodyOf(kept.response, ready), kept.response.body),
+      by: { by: 'cached', code, age },
+    }
   }
   const others = shared.deps.others!
   if ('to' in step) {
