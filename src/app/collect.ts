@@ -132,6 +132,8 @@ function together(d: Definitions): Problem[] {
       problems.push({ path, message: `the topic "${topic.name}" was not passed in \`use\``, fix: 'add it to `use`' })
   }
   for (const s of d.subscriptions.values()) missing(`subscription(${s.name}).to`, s.to)
+  for (const { name, options } of d.connections.values())
+    missing(`connection(${name}).drift.to`, options.drift === false ? undefined : options.drift?.to)
   const paths = new Map<string, string>()
   for (const c of d.connections.values()) {
     const { auth } = c.options

@@ -17,6 +17,7 @@ import { laterOf } from '#patterns/connections/later/later.ts'
 import { openConnection, type OpenConnection } from '#patterns/connections/run.ts'
 import { subscriptionRunner } from '#patterns/topics/run.ts'
 import { openCertificates, type ConnectionTls } from './certificates.ts'
+import { driftKeep } from './drift.ts'
 import { collectWithDocuments, configFault, type Definitions, type Use } from './collect.ts'
 import { RunContext } from './context.ts'
 import { HealthMonitor, type Health } from './health.ts'
@@ -32,7 +33,7 @@ import { ScopeUse } from './scope-use.ts'
 import { systemClock, systemFiles, systemRuntime } from './runtime.ts'
 import { openSecrets, trustOfSource } from './secrets.ts'
 import { LeftBehind } from './unresolved.ts'
-import { appVerbs, Verbs, verbsAsOthers } from './verbs.ts'
+import { appVerbs, plain, Verbs, verbsAsOthers } from './verbs.ts'
 
 export type Options = {
   /** Definitions and modules of them. */
@@ -236,6 +237,7 @@ async function start(
         authorized: async (by) => {
           await journal.commit.add({ writes: [authorized(def.name, by, runtime)] }, 'durable')
         },
+        drift: driftKeep(journal, runtime, (to, drift) => verbs.publish(to, drift, {}, plain)),
         record: (call) => {
           if (scoped.has(def.name)) scopeUse.called(call.connection, call.operation, runtime.clock.now())
           journal.calls.add({
@@ -304,6 +306,7 @@ async function start(
     verbs.drain()
     await Promise.all([...listening].map((l) => l.close(grace)))
     await leftBehind.stop()
+    await Promise.all([...connections.values()].map((c) => c.save()))
     await journal.stop(grace)
     health.stop()
     for (const c of connections.values()) c.close()

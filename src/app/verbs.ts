@@ -47,7 +47,7 @@ export type RunVerbs = Pick<Verbs, 'publish' | 'appending' | 'call' | 'each' | '
 /** A user's transaction holds the one writer of an embedded store for at most this long. */
 const transactionLimit = 5_000
 
-const plain: Origin = { attributes: none }
+export const plain: Origin = { attributes: none }
 
 /** The verbs, implemented once: for the app, for handlers, for transactions. */
 export class Verbs {

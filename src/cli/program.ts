@@ -25,6 +25,7 @@ const commands: readonly (readonly [name: string, group: string, summary: string
     'calls that may have happened',
     async () => (await import('./commands/unresolved.ts')).unresolved,
   ],
+  ['drift', 'Look', 'what others answer otherwise', async () => (await import('./commands/drift.ts')).drift],
   ['audit', 'Look', 'what operators changed', async () => (await import('./commands/audit.ts')).audit],
   [
     'rehearse',

@@ -8,6 +8,7 @@ import type { OperationDeps } from './deps.ts'
 import { diffCalls, type CallsCompared } from './diff-calls.ts'
 import { discard } from './discard.ts'
 import type { DriveOptions } from './drive.ts'
+import { acceptDrift, drifts, type DriftQuery, type StoredDrift } from './drift.ts'
 import { explain, type Explained } from './explain.ts'
 import { exportParked, type ExportParked } from './export-parked.ts'
 import { importParked, type Imported, type ImportParked } from './import-parked.ts'
@@ -54,6 +55,8 @@ export interface Operations {
   resume(what: string | PauseTarget): Promise<void>
   isolate(connection: string, options?: { readonly reason?: string }): Promise<void>
   closeBreaker(connection: string, options?: { readonly reason?: string }): Promise<void>
+  drifts(query?: DriftQuery): Promise<readonly StoredDrift[]>
+  acceptDrift(id: string, options?: { readonly reason?: string }): Promise<void>
   trail(limit?: number): Promise<readonly TrailEntry[]>
   calls(query?: CallQuery): Promise<readonly NumberedCall[]>
   call(call: number): Promise<NumberedCall>
@@ -90,6 +93,8 @@ export function operations(deps: OperationDeps): Operations {
     resume: (what) => resume(deps, what),
     isolate: (connection, options) => isolate(deps, connection, options),
     closeBreaker: (connection, options) => closeBreaker(deps, connection, options),
+    drifts: (query) => drifts(deps, query),
+    acceptDrift: (id, options) => acceptDrift(deps, id, options),
     trail: (limit) => trail(deps, limit),
     as: (by) => operations({ ...deps, by }),
     unresolved: (query) => unresolved(deps, query),

@@ -21,6 +21,7 @@ import type { Auth } from './auth/auth.ts'
 import type { Rule } from './answers/classify.ts'
 import type { FallbackStep } from './fallback/fallback.ts'
 import type { LaterSettings } from './later/later.ts'
+import type { DriftOptions } from './drift/watch.ts'
 import type { Pages } from './paging/paging.ts'
 import type { RecordOptions } from './records/options.ts'
 import type { QueryStyle } from './template.ts'
@@ -64,6 +65,11 @@ export type ConnectionOptions = {
    * as they are. What comes compressed unasked is read all the same.
    */
   readonly compressed?: boolean
+  /**
+   * What the answers look like is learned, operation by operation and status by status, and a change is told: in the log, by
+   * `fairlead drift`, on a topic. Default one answer a minute, told from 7 days on. `false`: never looked at.
+   */
+  readonly drift?: DriftOptions | false
   /** At least TLS 1.2 and verified, always; here what is trusted in addition, and what we show of ourselves. */
   readonly tls?: TlsOptions
   /** Allows an `http://` baseUrl to another machine: everything, credentials included, is then readable on the way. */

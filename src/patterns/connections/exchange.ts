@@ -88,6 +88,7 @@ export function answered(
     const left = rateLimitOf(response.headers, shared.deps.runtime.clock)
     if (left) limiter.correct(left)
   }
+  shared.drift?.look(request.ready.name, response, from)
   const { status, phases } = response
   const failure = judged(shared, response, request, trail)
   tried(trail, request, from, phases.total, status, failure?.code, phases)

@@ -19,6 +19,7 @@ import { SharedConnection } from './fleet/share.ts'
 import type { IntentDeps } from './intents/intended.ts'
 import { coercionNotes } from './answers/notes.ts'
 import type { Coercion } from './answers/coerce.ts'
+import { DriftWatch, type DriftKeep } from './drift/watch.ts'
 import { operationsOf, type ConnectionDefinition } from './define.ts'
 import { callOrElse, type Others } from './fallback/chain.ts'
 import { fallsBack } from './fallback/fallback.ts'
@@ -47,6 +48,8 @@ export type ConnectionDeps = {
   readonly authorized?: (by: string) => Promise<void>
   /** The other processes on the store. Absent: limits, breaker and cool-down are of this process alone. */
   readonly fleet?: Fleet
+  /** Where learned shapes are kept. Absent: nothing is learned. */
+  readonly drift?: DriftKeep
 }
 
 /** What a status screen shows: plain JSON, of this process and since it was opened. */
@@ -95,6 +98,7 @@ export type Shared = {
   readonly counters: Counters
   readonly operations: ReadonlyMap<string, Ready>
   readonly lastGood: LastGood
+  readonly drift: DriftWatch | undefined
   /** Takes note of an answer in which values had to be spelled the other way. */
   readonly coerced: (ready: Ready, coercions: readonly Coercion[]) => void
   credential: ConnectionState['credential']
@@ -125,6 +129,8 @@ export interface OpenConnection {
   readonly authorization: Authorization | undefined
   /** By hand, in this process: the operation writes down what holds in all. */
   breaker(to: 'isolated' | 'closed'): void
+  /** Saves what was learned of its answers. Does not reject. */
+  save(): Promise<void>
   /** Ends what waits as `cancelled` and refuses what comes. Sockets belong to the HTTP port. Idempotent. */
   close(): void
 }
@@ -190,6 +196,10 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
     },
     operations: new Map(operationsOf(definition).map((o) => [o.name, prepare(o, options)])),
     lastGood: new LastGood(),
+    drift:
+      deps.drift && options.drift !== false
+        ? new DriftWatch(name, options.drift ?? {}, deps.runtime, deps.drift)
+        : undefined,
     coerced: coercionNotes(log, () => shared.counters.coerced++),
     credential: 'unused',
     lastFault: undefined,
@@ -269,6 +279,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
       if (to === 'isolated') pipeline.breaker?.isolate()
       else pipeline.breaker?.close()
     },
+    save: async () => shared.drift?.save(),
     close() {
       tokens?.close()
       pipeline.close()

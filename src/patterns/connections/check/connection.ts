@@ -8,6 +8,7 @@ import { retryProblems } from '#resilience/retry.ts'
 import { headerProblems, isFieldName, isSpan } from './parts.ts'
 import { consequences } from '../answers/classify.ts'
 import { authProblems } from '../auth/check.ts'
+import { driftProblems } from '../drift/check.ts'
 import { collided, operationsOf, reserved, type ConnectionDefinition } from '../define.ts'
 import { laterProblems } from '../later/later.ts'
 import { checkOperation } from './operation.ts'
@@ -28,6 +29,7 @@ const known = [
   'record',
   'queryStyle',
   'compressed',
+  'drift',
   'tls',
   'insecure',
 ]
@@ -48,6 +50,7 @@ export function checkConnection(definition: ConnectionDefinition): Problem[] {
     ...tlsProblems(at('tls'), options['tls']),
     ...recordProblems(at('record'), options['record']),
     ...laterProblems(at('later'), options['later']),
+    ...driftProblems(at('drift'), options['drift']),
     ...(options['breaker'] === undefined ? [] : breakerProblems(at('breaker'), options['breaker'])),
     ...(options['bulkhead'] === undefined ? [] : bulkheadProblems(at('bulkhead'), options['bulkhead'])),
     ...(options['retry'] === undefined || options['retry'] === false
