@@ -51,6 +51,8 @@ export async function run(): Promise<Record<string, number>> {
       redact: redactor(),
       log: { write: () => undefined },
     },
+    drift: { get: () => Promise.resolve(null), swap: () => Promise.resolve(true), announce: () => Promise.resolve() },
+    endings: { get: () => Promise.resolve(null), swap: () => Promise.resolve(true) },
     record: (call) => {
       if (batch.push(call) < 64) return
       last = batch

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { connection, topic } from 'fairlead'
-import { harness, type Harness } from 'fairlead/testing'
+import { harness, reply, type Harness } from 'fairlead/testing'
 import { z } from 'zod'
 import { watched } from '#patterns/connections/drift/months.fixture.ts'
 import { dice } from '#patterns/connections/drift/variation.fixture.ts'
@@ -64,6 +64,27 @@ test('a change is logged, listed and published once, and accepted by an operator
   assert.deepEqual(
     (await t.app.operations.drifts()).map((d) => `${d.path} ${d.what}`),
     ['total field-back', 'sum field-new'],
+  )
+})
+
+test('what answers say about their own end is listed, the nearest end first, beside what was declared', async () => {
+  const ending = connection('old', {
+    baseUrl: 'https://old.test/v1',
+    apiVersion: { value: 'v1', ends: '2026-06-30' },
+    operations: { list: { http: 'GET /list' } },
+  })
+  await using t = await harness({ use: [ending] })
+  t.answer(ending.list, reply(200, [], { sunset: 'Sat, 31 Jan 2026 00:00:00 GMT', deprecation: '@1767225600' }))
+  await t.call(ending.list, {})
+  await t.advance('1s')
+  const listed = (await t.app.operations.endings()).map((e) => [e.operation ?? e.version, e.sunset, e.days])
+  assert.deepEqual(listed, [
+    ['list', '2026-01-31T00:00:00.000Z', 30],
+    ['v1', '2026-06-30T00:00:00.000Z', 180],
+  ])
+  assert.deepEqual(
+    t.logged.filter((l) => l.event.startsWith('connection.')).map((l) => l.event),
+    ['connection.ends', 'connection.deprecated'],
   )
 })
 

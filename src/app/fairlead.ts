@@ -238,6 +238,7 @@ async function start(
           await journal.commit.add({ writes: [authorized(def.name, by, runtime)] }, 'durable')
         },
         drift: driftKeep(journal, runtime, (to, drift) => verbs.publish(to, drift, {}, plain)),
+        endings: journal.keys,
         record: (call) => {
           if (scoped.has(def.name)) scopeUse.called(call.connection, call.operation, runtime.clock.now())
           journal.calls.add({

@@ -26,6 +26,12 @@ const commands: readonly (readonly [name: string, group: string, summary: string
     async () => (await import('./commands/unresolved.ts')).unresolved,
   ],
   ['drift', 'Look', 'what others answer otherwise', async () => (await import('./commands/drift.ts')).drift],
+  [
+    'deprecations',
+    'Look',
+    'what others will stop',
+    async () => (await import('./commands/deprecations.ts')).deprecations,
+  ],
   ['audit', 'Look', 'what operators changed', async () => (await import('./commands/audit.ts')).audit],
   [
     'rehearse',

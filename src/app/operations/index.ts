@@ -9,6 +9,7 @@ import { diffCalls, type CallsCompared } from './diff-calls.ts'
 import { discard } from './discard.ts'
 import type { DriveOptions } from './drive.ts'
 import { acceptDrift, drifts, type DriftQuery, type StoredDrift } from './drift.ts'
+import { endings, type ShownEnding } from './endings.ts'
 import { explain, type Explained } from './explain.ts'
 import { exportParked, type ExportParked } from './export-parked.ts'
 import { importParked, type Imported, type ImportParked } from './import-parked.ts'
@@ -57,6 +58,7 @@ export interface Operations {
   closeBreaker(connection: string, options?: { readonly reason?: string }): Promise<void>
   drifts(query?: DriftQuery): Promise<readonly StoredDrift[]>
   acceptDrift(id: string, options?: { readonly reason?: string }): Promise<void>
+  endings(): Promise<readonly ShownEnding[]>
   trail(limit?: number): Promise<readonly TrailEntry[]>
   calls(query?: CallQuery): Promise<readonly NumberedCall[]>
   call(call: number): Promise<NumberedCall>
@@ -95,6 +97,7 @@ export function operations(deps: OperationDeps): Operations {
     closeBreaker: (connection, options) => closeBreaker(deps, connection, options),
     drifts: (query) => drifts(deps, query),
     acceptDrift: (id, options) => acceptDrift(deps, id, options),
+    endings: () => endings(deps),
     trail: (limit) => trail(deps, limit),
     as: (by) => operations({ ...deps, by }),
     unresolved: (query) => unresolved(deps, query),

@@ -21,6 +21,7 @@ import type { Auth } from './auth/auth.ts'
 import type { Rule } from './answers/classify.ts'
 import type { FallbackStep } from './fallback/fallback.ts'
 import type { LaterSettings } from './later/later.ts'
+import type { ApiVersion } from './endings/version.ts'
 import type { DriftOptions } from './drift/watch.ts'
 import type { Pages } from './paging/paging.ts'
 import type { RecordOptions } from './records/options.ts'
@@ -65,6 +66,8 @@ export type ConnectionOptions = {
    * as they are. What comes compressed unasked is read all the same.
    */
   readonly compressed?: boolean
+  /** The version of their API, pinned; and when it ends. Default: whatever they send. */
+  readonly apiVersion?: ApiVersion
   /**
    * What the answers look like is learned, operation by operation and status by status, and a change is told: in the log, by
    * `fairlead drift`, on a topic. Default one answer a minute, told from 7 days on. `false`: never looked at.

@@ -89,6 +89,7 @@ export function answered(
     if (left) limiter.correct(left)
   }
   shared.drift?.look(request.ready.name, response, from)
+  shared.endings?.look(request.ready.name, response.headers, from)
   const { status, phases } = response
   const failure = judged(shared, response, request, trail)
   tried(trail, request, from, phases.total, status, failure?.code, phases)

@@ -52,11 +52,12 @@ export function isSafe(method: string): boolean {
 /** Throws `config.option` when the line cannot be read; `checkConnection` has said so before. */
 export function prepare(operation: Operation<unknown, unknown>, options: ConnectionOptions): Ready {
   const { spec } = operation
-  const template = parseTemplate(spec.http)
+  const template = versioned(parseTemplate(spec.http), options)
   if ('problem' in template) {
     throw fault('config.option', { message: `${operation.connection}.${operation.name}: the line ${template.problem}` })
   }
   const { method } = template
+  const { apiVersion: version } = options
   const keyed = spec.idempotent === 'key'
   const natural = spec.idempotent === 'natural' || (spec.idempotent !== false && idempotent.has(method))
   const repeatable = keyed || natural
@@ -80,6 +81,7 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
       'accept-encoding': options.compressed === true ? 'gzip, br' : 'identity',
       'user-agent': 'fairlead',
       ...type,
+      ...lowered(version?.header === undefined ? undefined : { [version.header]: version.value }),
       ...lowered(options.headers),
       ...lowered(spec.headers),
     },
@@ -88,6 +90,16 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
     judge: (error) => verdict(error, again),
     render: renderer(template, spec, basePath(options.baseUrl), options.queryStyle),
   }
+}
+
+/** A pinned version that goes into the query is part of the line's own query. */
+function versioned(
+  template: ReturnType<typeof parseTemplate>,
+  { apiVersion }: ConnectionOptions,
+): ReturnType<typeof parseTemplate> {
+  if ('problem' in template || apiVersion?.query === undefined) return template
+  const query = `${apiVersion.query}=${encodeURIComponent(apiVersion.value)}`
+  return { ...template, query: template.query === '' ? query : `${template.query}&${query}` }
 }
 
 const json = 'application/json'

@@ -20,6 +20,7 @@ import type { IntentDeps } from './intents/intended.ts'
 import { coercionNotes } from './answers/notes.ts'
 import type { Coercion } from './answers/coerce.ts'
 import { DriftWatch, type DriftKeep } from './drift/watch.ts'
+import { EndingWatch, type EndingKeep } from './endings/watch.ts'
 import { operationsOf, type ConnectionDefinition } from './define.ts'
 import { callOrElse, type Others } from './fallback/chain.ts'
 import { fallsBack } from './fallback/fallback.ts'
@@ -50,11 +51,15 @@ export type ConnectionDeps = {
   readonly fleet?: Fleet
   /** Where learned shapes are kept. Absent: nothing is learned. */
   readonly drift?: DriftKeep
+  /** Where is kept what answers say about their own end. Absent: it is not looked at. */
+  readonly endings?: EndingKeep
 }
 
 /** What a status screen shows: plain JSON, of this process and since it was opened. */
 export type ConnectionState = {
   readonly name: string
+  /** The version of their API that is asked for. */
+  readonly apiVersion?: string
   readonly breaker: 'closed' | 'open' | 'half-open' | 'isolated'
   /** RFC 3339; absent when closed or isolated. */
   readonly openUntil?: string
@@ -99,6 +104,7 @@ export type Shared = {
   readonly operations: ReadonlyMap<string, Ready>
   readonly lastGood: LastGood
   readonly drift: DriftWatch | undefined
+  readonly endings: EndingWatch | undefined
   /** Takes note of an answer in which values had to be spelled the other way. */
   readonly coerced: (ready: Ready, coercions: readonly Coercion[]) => void
   credential: ConnectionState['credential']
@@ -200,6 +206,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
       deps.drift && options.drift !== false
         ? new DriftWatch(name, options.drift ?? {}, deps.runtime, deps.drift)
         : undefined,
+    endings: deps.endings && new EndingWatch(name, options.apiVersion, deps.runtime, deps.endings),
     coerced: coercionNotes(log, () => shared.counters.coerced++),
     credential: 'unused',
     lastFault: undefined,
@@ -253,6 +260,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
       const { state = 'closed', openUntil = 0 } = pipeline.breaker ?? {}
       return {
         name,
+        ...(options.apiVersion === undefined ? {} : { apiVersion: options.apiVersion.value }),
         breaker: state,
         ...(openUntil > now && Number.isFinite(openUntil) ? { openUntil: wall(openUntil) } : {}),
         ...(pipeline.coolUntil > now ? { coolUntil: wall(pipeline.coolUntil) } : {}),
@@ -279,7 +287,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
       if (to === 'isolated') pipeline.breaker?.isolate()
       else pipeline.breaker?.close()
     },
-    save: async () => shared.drift?.save(),
+    save: async () => void (await Promise.all([shared.drift?.save(), shared.endings?.saved()])),
     close() {
       tokens?.close()
       pipeline.close()

@@ -9,6 +9,7 @@ import { headerProblems, isFieldName, isSpan } from './parts.ts'
 import { consequences } from '../answers/classify.ts'
 import { authProblems } from '../auth/check.ts'
 import { driftProblems } from '../drift/check.ts'
+import { apiVersionProblems } from '../endings/version.ts'
 import { collided, operationsOf, reserved, type ConnectionDefinition } from '../define.ts'
 import { laterProblems } from '../later/later.ts'
 import { checkOperation } from './operation.ts'
@@ -30,6 +31,7 @@ const known = [
   'queryStyle',
   'compressed',
   'drift',
+  'apiVersion',
   'tls',
   'insecure',
 ]
@@ -51,6 +53,7 @@ export function checkConnection(definition: ConnectionDefinition): Problem[] {
     ...recordProblems(at('record'), options['record']),
     ...laterProblems(at('later'), options['later']),
     ...driftProblems(at('drift'), options['drift']),
+    ...apiVersionProblems(at('apiVersion'), options['apiVersion'], options['baseUrl']),
     ...(options['breaker'] === undefined ? [] : breakerProblems(at('breaker'), options['breaker'])),
     ...(options['bulkhead'] === undefined ? [] : bulkheadProblems(at('bulkhead'), options['bulkhead'])),
     ...(options['retry'] === undefined || options['retry'] === false
