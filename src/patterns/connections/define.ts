@@ -112,8 +112,15 @@ export type OperationOptions = {
   readonly keyHeader?: string
   /** Input fields that go into the query although the method has a body. */
   readonly query?: readonly string[]
-  /** How the rest of the input is sent by a method with a body. Default `json`. */
+  /** How the rest of the input is sent by a method with a body. Default `json`. Named with DELETE, it is sent there too. */
   readonly body?: 'json' | 'form'
+  /** The one input field that is the whole JSON body, for a body that is a list or a text beside parameters. */
+  readonly bodyField?: string
+  /**
+   * Input fields that are sent as header fields: `{ ifMatch: 'if-match' }`. Texts, numbers and booleans; absent ones are
+   * not sent. They stand in call records: a secret belongs into `auth`.
+   */
+  readonly headerFields?: Readonly<Record<string, string>>
   /** What the answer is. Default `json`: anything else is `connection.response`. */
   readonly answer?: 'json' | 'text' | 'bytes'
   /** How a list goes on, for `each`. */

@@ -44,6 +44,7 @@ export function wired(
   const { ready, rendered, verifying } = request
   const { body } = rendered
   const headers: Record<string, string> = { ...ready.headers }
+  if (rendered.headers !== undefined) Object.assign(headers, rendered.headers)
   let path = rendered.path
   if (credential?.header !== undefined) headers[credential.header] = credential.value
   if (credential?.query !== undefined) path = withCredential(path, credential)

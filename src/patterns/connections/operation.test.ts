@@ -116,3 +116,37 @@ test('headers: the operation over the connection over ours, names in lower case'
     'x-b': '2',
   })
 })
+
+test('named fields go into headers, and one field can be the whole body', () => {
+  const spec: OperationSpec = {
+    http: 'PUT /repos/:repo/labels',
+    bodyField: 'labels',
+    headerFields: { ifMatch: 'If-Match' },
+  }
+  assert.deepEqual(render(spec, { repo: 'a', labels: ['x'], ifMatch: '"1"' }), {
+    path: '/v2/repos/a/labels',
+    body: '["x"]',
+    headers: { 'if-match': '"1"' },
+  })
+  assert.deepEqual(render(spec, { repo: 'a', labels: [] }).headers, {})
+  assert.equal(render({ http: 'POST /labels', bodyField: 'labels' }, { labels: 'x' }).body, '"x"')
+  assert.deepEqual(render({ http: 'GET /items', headerFields: { tenant: 'x-tenant' } }, { tenant: 7, page: 2 }), {
+    path: '/v2/items?page=2',
+    body: undefined,
+    headers: { 'x-tenant': '7' },
+  })
+  assert.equal(render({ http: 'POST /ping', headerFields: { tenant: 'x-tenant' } }, { tenant: 7 }).body, undefined)
+  for (const ifMatch of ['a\r\nx-evil: 1', ' a', 'ü\u2028', ['a'], {}]) {
+    assert.throws(() => render(spec, { repo: 'a', labels: [], ifMatch }), refused)
+  }
+  assert.throws(() => render(spec, { repo: 'a', labels: [], more: 1 }), refused)
+})
+
+test('DELETE has a body where one was asked for', () => {
+  assert.deepEqual(render({ http: 'DELETE /labels/:id', body: 'json' }, { id: 1, names: ['x'] }), {
+    path: '/v2/labels/1',
+    body: '{"names":["x"]}',
+  })
+  assert.equal(ready({ http: 'DELETE /labels', body: 'json' }).headers['content-type'], 'application/json')
+  assert.equal(ready({ http: 'DELETE /labels' }).headers['content-type'], undefined)
+})

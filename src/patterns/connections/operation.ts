@@ -4,12 +4,18 @@ import type { HttpRequest } from '#kernel/http.ts'
 import type { Verdict } from '#resilience/policy.ts'
 import type { ConnectionOptions, Operation, OperationSpec, Timeouts } from './define.ts'
 import type { PageStep } from './paging/paging.ts'
+import { placed } from './placement.ts'
 import { expandPath, formString, parseTemplate, pathShape, queryString, without } from './template.ts'
 import type { QueryStyle, Template } from './template.ts'
 import { verdict } from './answers/verdict.ts'
 
 /** What an operation sends for an input: the path with its query, and the body. */
-export type Rendered = { readonly path: string; readonly body: string | undefined }
+export type Rendered = {
+  readonly path: string
+  readonly body: string | undefined
+  /** In addition to the operation's, for this request only. */
+  readonly headers?: Readonly<Record<string, string>>
+}
 
 /** An operation made ready: everything that does not depend on the input is worked out once. */
 export type Ready = {
@@ -42,7 +48,13 @@ export type Ready = {
 
 const safe: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'QUERY'])
 const idempotent: ReadonlySet<string> = new Set([...safe, 'PUT', 'DELETE'])
-const bodiless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'DELETE'])
+const never: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** DELETE has a body only where one was asked for: RFC 9110 gives it no meaning, and some proxies drop it. */
+function isBodiless(method: string, spec: OperationSpec): boolean {
+  if (method !== 'DELETE') return never.has(method)
+  return spec.body === undefined && spec.bodyField === undefined
+}
 
 /** RFC 9110 §9.2.1. */
 export function isSafe(method: string): boolean {
@@ -62,13 +74,14 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
   const natural = spec.idempotent === 'natural' || (spec.idempotent !== false && idempotent.has(method))
   const repeatable = keyed || natural
   const again = repeatable || spec.verify !== undefined
-  const type = bodiless.has(method) ? {} : { 'content-type': spec.body === 'form' ? form : json }
+  const bodiless = isBodiless(method, spec)
+  const type = bodiless ? {} : { 'content-type': spec.body === 'form' ? form : json }
   return {
     connection: operation.connection,
     name: operation.name,
     spec,
     method,
-    bodiless: bodiless.has(method),
+    bodiless,
     shape: pathShape(template),
     keyed,
     natural,
@@ -88,7 +101,7 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
     answer: spec.answer ?? 'json',
     timeouts: timeoutsOf(options, spec),
     judge: (error) => verdict(error, again),
-    render: renderer(template, spec, basePath(options.baseUrl), options.queryStyle),
+    render: placed(renderer(template, spec, basePath(options.baseUrl), options.queryStyle), spec),
   }
 }
 
@@ -106,7 +119,7 @@ const json = 'application/json'
 const form = 'application/x-www-form-urlencoded'
 
 function renderer(template: Template, spec: OperationSpec, base: string, style?: QueryStyle): Ready['render'] {
-  const inQuery = bodiless.has(template.method)
+  const inQuery = isBodiless(template.method, spec)
   const queryNames = new Set(spec.query)
   const params = new Set(template.params)
   const taken = new Set([...params, ...queryNames])

@@ -1,5 +1,6 @@
 import { checkName, checkOptions, type Problem } from '#kernel/definition.ts'
 import { isSchema } from '#kernel/schema.ts'
+import { placementProblems } from './placement.ts'
 import { fieldsOf, headerProblems, isFieldName, isSpan } from './parts.ts'
 import type { Operation } from '../define.ts'
 import { fallbackProblems } from '../fallback/fallback.ts'
@@ -14,6 +15,8 @@ const known = [
   'keyHeader',
   'query',
   'body',
+  'bodyField',
+  'headerFields',
   'answer',
   'pages',
   'verify',
@@ -66,6 +69,7 @@ export function checkOperation(
         add('query', `"${name}" is not in the input`, 'add it to the input schema, or remove it')
     }
   }
+  problems.push(...placementProblems(path, spec, fields, params))
   const { idempotent, keyHeader } = spec
   const method = 'problem' in template ? undefined : template.method
   if (idempotent !== undefined && idempotent !== 'key' && idempotent !== 'natural' && idempotent !== false) {
