@@ -11,6 +11,7 @@ import { version } from './version.ts'
  */
 const commands: readonly (readonly [name: string, group: string, summary: string, load: () => Promise<Declare>])[] = [
   ['init', 'Begin', 'write a small working project', async () => (await import('./commands/init.ts')).init],
+  ['add', 'Begin', 'write a connection from an OpenAPI document', async () => (await import('./commands/add.ts')).add],
   ['check', 'Begin', 'check all definitions, start nothing', async () => (await import('./commands/check.ts')).check],
   ['dev', 'Run', 'run, restart on change, show what happens', async () => (await import('./commands/dev.ts')).dev],
   ['start', 'Run', 'run until SIGTERM or Ctrl-C, then drain', async () => (await import('./commands/start.ts')).start],

@@ -440,6 +440,28 @@ export const codes = {
     'The project has no store that outlives its process, so only the running app itself can see what it holds. Export `store` from the config.',
   ),
   'cli.exists': row('rejected', 409, 'A file would be overwritten; nothing was written. Choose an empty folder.'),
+  'add.document': row(
+    'config',
+    500,
+    'What was named is no OpenAPI document, or nothing can be made of it. Name the JSON or YAML of OpenAPI 3, or Swagger 2.0.',
+  ),
+  'add.reference': row(
+    'config',
+    500,
+    'A `$ref` of the document cannot be followed. References to other documents are read with --allow-refs only.',
+  ),
+  'add.limit': row('config', 500, 'The document is larger than any real description. Cut it down to what is called.'),
+  'add.choose': row('config', 500, 'There are many operations and none was chosen. Name some with --only or --tag.'),
+  'add.edited': row(
+    'rejected',
+    409,
+    'The file was changed by hand since it was written; nothing was written. Keep the changes elsewhere, then add --force.',
+  ),
+  'add.fetch': row(
+    'transient',
+    502,
+    'The document could not be fetched. Check the address and the network, or save it to a file.',
+  ),
   'cli.write': row('config', 500, 'The folder cannot be written. Check its rights and the free space of the disk.'),
 
   // flow of control

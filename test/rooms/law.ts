@@ -10,15 +10,15 @@ const simulated = ['kernel', 'resilience', 'journal', 'patterns']
 /** Rooms that also run in a browser. */
 const pure = ['kernel', 'resilience']
 
-/** The required packages, and the optional ones of adapters, each with the one place that may import it (docs/decisions/0002). Types of a schema go everywhere. */
-const homes: Readonly<Record<string, string>> = {
+/** The required packages, and the optional ones of adapters, each with the places that may import it (docs/decisions/0002). Types of a schema go everywhere. */
+const homes: Readonly<Record<string, string | readonly string[]>> = {
   '@standard-schema/spec': 'src/',
   commander: 'src/cli/',
   jose: 'src/patterns/connections/auth/oauth/',
   oauth4webapi: 'src/patterns/connections/auth/oauth/',
   pg: 'src/adapters/stores/postgres/',
   undici: 'src/app/http/',
-  yaml: 'src/patterns/mappings/',
+  yaml: ['src/patterns/mappings/', 'src/cli/add/'],
   zod: 'src/connectors/',
 }
 
@@ -27,9 +27,10 @@ export function strangers(file: string, foreign: readonly Import[]): Breach[] {
   return foreign.flatMap(({ specifier, line }): Breach[] => {
     if (specifier.startsWith('node:')) return []
     const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
-    const home = homes[name]
-    if (home !== undefined && file.startsWith(home)) return []
-    const message = home === undefined ? `${name} is not a required dependency` : `${name} is imported in ${home} only`
+    const home = [homes[name] ?? []].flat()
+    if (home.some((folder) => file.startsWith(folder))) return []
+    const message =
+      home.length === 0 ? `${name} is not a required dependency` : `${name} is imported in ${home.join(' and ')} only`
     return [{ line, rule: 'package', message }]
   })
 }
