@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { inspect } from '#cli/add/file.ts'
 import { compile, execute, print } from '../compile.ts'
 import { descriptions, generate, made, text } from './descriptions.ts'
+import { hostileFiles, randomFiles } from './hostile.ts'
 
 const names = new Map(descriptions.map((file) => [file, file.replaceAll(/[^A-Za-z0-9]+/g, '-')]))
 const files = new Map(
@@ -95,7 +96,7 @@ export async function handle(ctx: Context): Promise<void> {
   const id: string = charge.id
   const same: Charge = charge
   const status: 'failed' | 'pending' | 'succeeded' | (string & {}) = charge.status
-  const one = await ctx.call(stripe.getChargesCharge, { charge: id, 'expand[]': ['customer'] })
+  const one = await ctx.call(stripe.getChargesCharge, { charge: id, expand: ['customer'] })
   // @ts-expect-error the path needs it
   await ctx.call(stripe.getChargesCharge, {})
   // @ts-expect-error there is no such field
@@ -104,7 +105,7 @@ export async function handle(ctx: Context): Promise<void> {
   await ctx.call(stripe.postCharges, { amount: '5' })
   // @ts-expect-error may be absent
   const brand: string = one.payment_method_details.card.brand
-  for await (const listed of ctx.each(stripe.getCharges, { limit: 100 })) void listed
+  for await (const listed of ctx.each(stripe.getCharges, { limit: 100, created: { gte: 5 } })) void listed
   const node = await ctx.call(made.putNode, { id: '1', name: 'a', secret: 's', children: [{ name: 'b', parent: { name: 'c' } }] })
   const deep: string | undefined = node.children?.[0]?.parent?.children?.[0]?.made
   // @ts-expect-error theirs to say
@@ -131,7 +132,10 @@ console.log(recursive.NodeInput.safeParse({ name: 'a', children: [{ name: 'b', c
 
 test('what is written compiles in a strict project, with the types that its users expect', async () => {
   assert.ok(files.size >= 14)
-  const all = new Map([...files, ['generated/recursive.ts', recursive], ['generated/uses.ts', uses]])
+  // Hostile and random documents too: one run of the compiler for all.
+  const strange = [...hostileFiles(), ...randomFiles().files]
+  assert.ok(strange.length > 65)
+  const all = new Map([...files, ...strange, ['generated/recursive.ts', recursive], ['generated/uses.ts', uses]])
   const { diagnostics } = await compile(all)
   assert.equal(diagnostics.map(print).join('\n'), '')
 })

@@ -1,247 +1,38 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
-import { isFault } from '#kernel/fault.ts'
-import { compile, execute, print } from '../compile.ts'
-import { made } from './descriptions.ts'
+import { execute } from '../compile.ts'
+import { hostileFiles, randomFiles } from './hostile.ts'
 
-/** Text that would run, or end what it stands in, if any of it got into a file as it is. */
-const evil = [
-  "'+(globalThis.pwned=1)+'",
-  '"+(globalThis.pwned=1)+"',
-  '`+(globalThis.pwned=1)+`',
-  '${globalThis.pwned=1}',
-  '*/ globalThis.pwned=1 /*',
-  '* /globalThis.pwned=1',
-  '\n globalThis.pwned=1 //',
-  '\r\nglobalThis.pwned=1//',
-  '\u2028globalThis.pwned=1//',
-  '\u2029globalThis.pwned=1//',
-  "\\'+(globalThis.pwned=1)+'",
-  "\\\\'+(globalThis.pwned=1)//",
-  '</script><script>globalThis.pwned=1</script>',
-  '] = globalThis.pwned = [',
-  '}, x: (globalThis.pwned=1), y: {',
-  '__proto__',
-  'constructor',
-  'prototype',
-  'toString',
-  'hasOwnProperty',
-  'valueOf',
-  'then',
-  '\u202e\u2066 reversed',
-  '\ud800 half',
-  '\u0000\u0007\u001b[31m',
-  '@see {@link globalThis.pwned=1}',
-  '$&$1$`',
-  'a'.repeat(100_000),
-] as const
+// That all of these compile is a matter of generated.test.ts: one run of the compiler for all.
 
-/** A document that has `text` wherever a document may have text. */
-function everywhere(text: string, i: number): Readonly<Record<string, unknown>> {
-  const named = { [text === '__proto__' ? 'proto' : text]: { type: 'string', enum: [text, `${text}2`], default: text } }
-  const about = { summary: text, description: text, title: text }
-  const media = { schema: { $ref: '#/components/schemas/It' }, example: { [text === '__proto__' ? 'p' : text]: text } }
-  return {
-    info: { title: text, version: text, description: text, license: { name: text, url: text }, termsOfService: text },
-    servers: [
-      { url: text },
-      { url: `https://api.test/${encodeURIComponent(text.toWellFormed()).slice(0, 50)}` },
-      { url: 'https://{v}', variables: { v: { default: text } } },
-    ],
-    security: [{ [text === '__proto__' ? 'p' : text]: [text] }],
-    paths: {
-      [`/a/${text}`]: {
-        get: {
-          ...about,
-          operationId: text,
-          tags: [text],
-          responses: { 200: { content: { 'application/json': media } } },
-        },
-      },
-      [`/b/{${text}}`]: {
-        get: {
-          operationId: `x${text}`,
-          parameters: [{ name: text, in: 'path', required: true, schema: { type: 'string' } }],
-        },
-      },
-      '/c': {
-        post: {
-          ...about,
-          operationId: `op${i}`,
-          parameters: [
-            ...['query', 'header', 'cookie'].map((at) => ({
-              name: text,
-              in: at,
-              description: text,
-              schema: { type: 'string', enum: [text], default: text },
-            })),
-            { name: text, in: 'query', style: 'deepObject', schema: { type: 'object', properties: named } },
-            { name: 'x-fixed', in: 'header', required: true, schema: { const: text } },
-          ],
-          requestBody: { content: { 'application/json': media } },
-          responses: { 200: { headers: { [`RateLimit-${text}`]: {} }, content: { 'application/json': media } } },
-        },
-        get: {
-          operationId: `list${i}`,
-          parameters: [{ name: 'page', in: 'query', schema: { default: text } }],
-          responses: { default: { content: { [text === '__proto__' ? 'p' : text]: media } } },
-        },
-      },
-    },
-    webhooks: { [text === '__proto__' ? 'w' : text]: {} },
-    components: {
-      schemas: {
-        It: {
-          ...about,
-          type: 'object',
-          required: [text],
-          properties: {
-            ...named,
-            pattern: { type: 'string', pattern: text },
-            format: { type: 'string', format: text },
-            const: { const: text },
-            type: { type: text },
-            self: { $ref: '#/components/schemas/It' },
-            one: {
-              oneOf: [{ $ref: '#/components/schemas/A' }, { $ref: '#/components/schemas/B' }],
-              discriminator: {
-                propertyName: text,
-                mapping: { [text === '__proto__' ? 'm' : text]: '#/components/schemas/A' },
-              },
-            },
-          },
-        },
-        A: { type: 'object', required: [text], properties: named },
-        B: { type: 'object', required: [text], properties: named },
-      },
-      securitySchemes: { [text === '__proto__' ? 'p' : text]: { type: 'apiKey', in: 'query', name: text } },
-    },
-  }
-}
-
-test('nothing of a hostile document is run: it compiles, it loads, and its text is text', async () => {
-  const files = new Map(evil.map((text, i) => [`hostile/h${i}.ts`, made(everywhere(text, i)).code]))
-  const imports = evil.map((_, i) => `import * as h${i} from './h${i}.ts'`)
-  const program = `
-${imports.join('\n')}
+/** A program that loads the files, starts an app with each, and does `more` to each. */
+function program(folder: string, files: ReadonlyMap<string, string>, more: string): string {
+  const names = [...files.keys()].map((path) => path.slice(folder.length + 1))
+  return `
+${names.map((name, i) => `import * as m${i} from './${name}'`).join('\n')}
 import { fairlead } from 'fairlead'
-const all = [${evil.map((_, i) => `h${i}`).join(', ')}]
-for (const one of all) {
+for (const one of [${names.map((_, i) => `m${i}`).join(', ')}]) {
   await using app = await fairlead({ use: [one], work: false })
-  for (const value of Object.values(one)) value?.safeParse?.({ a: 1 })
+  ${more}
 }
-const before = Object.getOwnPropertyNames(Object.prototype).length
-console.log(all.length, 'pwned' in globalThis, before)
+console.log('pwned' in globalThis, Object.getOwnPropertyNames(Object.prototype).length)
 `
-  const whole = new Map([...files, ['hostile/main.ts', program]])
-  const { diagnostics } = await compile(whole)
-  assert.equal(diagnostics.map(print).join('\n'), '')
-  const plain = Object.getOwnPropertyNames(Object.prototype).length
-  assert.equal(await execute(whole, 'hostile/main.ts'), `${evil.length} false ${plain}\n`)
+}
+
+const untouched = `false ${Object.getOwnPropertyNames(Object.prototype).length}\n`
+
+test('nothing of a hostile document is run: it loads, it starts, and its text is text', async () => {
+  const files = hostileFiles()
+  assert.ok(files.size > 25)
+  const main = program('hostile', files, 'for (const value of Object.values(one)) value?.safeParse?.({ a: 1 })')
+  assert.equal(await execute(new Map([...files, ['hostile/main.ts', main]]), 'hostile/main.ts'), untouched)
   // No control, separator or direction mark is in a file, so it reads as it runs.
   for (const code of files.values()) assert.doesNotMatch(code, /[^\P{C}\n]|[\u2028\u2029]/u)
 })
 
-test('documents of any shape become a file that compiles and loads, or a fault with a code', async () => {
-  const leaf = fc.oneof(
-    fc.constantFrom(...evil.slice(0, -1).filter((t) => t !== '__proto__')),
-    fc.constantFrom(
-      'string',
-      'object',
-      'array',
-      'integer',
-      'null',
-      '#/components/schemas/A',
-      '#/components/schemas/B',
-      '#/x',
-    ),
-    fc.constantFrom(0, -1, 1e308, 1.5, true, false, null),
-  )
-  const keyword = fc.constantFrom(
-    'type',
-    'properties',
-    'items',
-    'allOf',
-    'oneOf',
-    'anyOf',
-    'enum',
-    'const',
-    'required',
-    '$ref',
-    'nullable',
-    'readOnly',
-    'additionalProperties',
-    'patternProperties',
-    'prefixItems',
-    'minimum',
-    'exclusiveMinimum',
-    'maxLength',
-    'pattern',
-    'format',
-    'discriminator',
-    'a',
-    "b'c",
-  )
-  const { schema } = fc.letrec<{ schema: unknown }>((tie) => ({
-    schema: fc.oneof(
-      { depthSize: 'medium' },
-      leaf,
-      fc.dictionary(keyword, tie('schema'), { maxKeys: 5 }),
-      fc.array(tie('schema'), { maxLength: 3 }),
-      fc.record({
-        type: fc.constantFrom('object', ['object', 'null']),
-        properties: fc.dictionary(keyword, tie('schema'), { maxKeys: 4 }),
-      }),
-      fc.record({ $ref: fc.constantFrom('#/components/schemas/A', '#/components/schemas/B') }),
-      fc.record({ allOf: fc.array(tie('schema'), { maxLength: 3 }) }),
-      fc.record({ oneOf: fc.array(tie('schema'), { maxLength: 3 }) }),
-    ),
-  }))
-  const document = fc.record({ A: schema, B: schema, query: schema, path: schema, body: schema })
-  const files = new Map<string, string>()
-  let refused = 0
-  for (const [i, { A, B, query, path, body }] of fc.sample(document, { numRuns: 100, seed: 7 }).entries()) {
-    const content = { 'application/json': { schema: body } }
-    const paths = {
-      '/a/{id}': {
-        put: {
-          parameters: [
-            { name: 'id', in: 'path', schema: path },
-            { name: 'q', in: 'query', schema: query },
-            { name: 'd', in: 'query', style: 'deepObject', schema: query },
-          ],
-          requestBody: { content },
-          responses: { 200: { content } },
-        },
-      },
-      '/b': {
-        post: {
-          requestBody: { content },
-          responses: { 200: { content: { 'application/json': { schema: { $ref: '#/components/schemas/A' } } } } },
-        },
-      },
-      '/c': { get: { responses: { 204: {} } } },
-    }
-    try {
-      files.set(`any/f${i}.ts`, made({ paths, components: { schemas: { A, B } } }).code)
-    } catch (e) {
-      assert.ok(isFault(e) && e.kind !== 'bug', String(e instanceof Error ? e.stack : e))
-      refused++
-    }
-  }
+test('documents of any shape become a file that loads and starts, or a fault with a code', async () => {
+  const { files, refused } = randomFiles()
   assert.ok(files.size > 40, `${files.size} written, ${refused} refused`)
-  const list = [...files.keys()]
-  const program = `
-${list.map((name, i) => `import * as f${i} from './${name.slice(4)}'`).join('\n')}
-import { fairlead } from 'fairlead'
-for (const one of [${list.map((_, i) => `f${i}`).join(', ')}]) {
-  await using app = await fairlead({ use: [one], work: false })
-}
-console.log('pwned' in globalThis)
-`
-  const whole = new Map([...files, ['any/main.ts', program]])
-  const { diagnostics } = await compile(whole)
-  assert.equal(diagnostics.slice(0, 10).map(print).join('\n'), '')
-  assert.equal(await execute(whole, 'any/main.ts'), 'false\n')
+  const main = program('any', files, '')
+  assert.equal(await execute(new Map([...files, ['any/main.ts', main]]), 'any/main.ts'), untouched)
 })

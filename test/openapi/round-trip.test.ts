@@ -158,7 +158,7 @@ test("Stripe's fixtures pass, lists go on, forms and keys are sent as it wants t
   assert.equal(sent.body, 'amount=500&currency=eur&expand%5B%5D=customer&metadata%5Border%5D=o-1')
   assert.equal(sent.headers['content-type'], 'application/x-www-form-urlencoded')
   assert.ok(sent.headers['idempotency-key'])
-  await api.call('getChargesCharge', { charge: 'ch_1', 'expand[]': ['customer', 'invoice'] })
+  await api.call('getChargesCharge', { charge: 'ch_1', expand: ['customer', 'invoice'] })
   assert.equal(api.requests.at(-1)!.line, 'GET /v1/charges/ch_1?expand%5B%5D=customer&expand%5B%5D=invoice')
   assert.equal((await api.walk('getCharges', { limit: 2 })).length, 4)
   assert.equal(api.requests.at(-1)!.line, 'GET /v1/charges?limit=2&starting_after=ch_2')

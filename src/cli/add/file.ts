@@ -61,6 +61,7 @@ function connectionCode(name: string, model: Model, zod: Zod): Code {
       code: `process.env[${quoted(`${at}_URL`)}] ?? ${quoted(model.baseUrl)}`,
     },
     ...authItem(at, model.auth),
+    ...(model.brackets ? [{ key: 'queryStyle', code: quoted('brackets') }] : []),
     {
       note: authNote(at, model.auth),
       key: 'operations',

@@ -3,7 +3,8 @@ import { guessAuth } from './auth.ts'
 import { chosen, type Choice } from './choose.ts'
 import type { Model, Operation, LeftOut } from './model.ts'
 import { Names } from './names.ts'
-import { operationsIn, readOperation, type Reading } from './operations.ts'
+import { operationsIn, parametersOf, readOperation, type Reading } from './operations.ts'
+import { allInBrackets } from './parameters.ts'
 import { isPlain, versionOf, type Plain } from './read.ts'
 import { type Documents } from './refs.ts'
 import { Schemas } from './schemas.ts'
@@ -46,6 +47,8 @@ export function modelOf(documents: Documents, where: string, options: Options): 
   const server = serverOf(servers, documents.root, options.server)
   const picked = chosen(raw, options)
 
+  const asked = picked.flatMap((one) => parametersOf(one, { documents, schemas, version }))
+  const brackets = allInBrackets(asked, schemas)
   const own = new Set(servers.map((s) => resolved(s, documents.root)))
   const reading: Reading = {
     documents,
@@ -53,6 +56,7 @@ export function modelOf(documents: Documents, where: string, options: Options): 
     doc,
     schemas,
     names: new Names(reserved),
+    brackets,
     key: options.keyHeader?.toLowerCase(),
     elsewhere: (given) => {
       const urls = listOf(given).map((s) => resolved(s, documents.root))
@@ -90,6 +94,7 @@ export function modelOf(documents: Documents, where: string, options: Options): 
       schemes,
       picked.map((p) => p.node['security'] ?? doc['security']),
     ),
+    brackets,
     operations,
     leftOut,
     total: raw.length,

@@ -63,6 +63,8 @@ export type Model = {
   readonly baseUrl: string
   readonly serverRemarks: readonly string[]
   readonly auth: AuthGuess
+  /** Queries are spelled with brackets: `created[gt]=1`, `expand[]=a`. */
+  readonly brackets: boolean
   readonly operations: readonly Operation[]
   readonly leftOut: readonly LeftOut[]
   /** Operations of the description, chosen or not. */

@@ -2,8 +2,8 @@ import { answerMedia, requestMedia, type Media } from './media.ts'
 import type { LeftOut, Operation } from './model.ts'
 import { camel, type Names } from './names.ts'
 import { guessPages } from './paging.ts'
-import { fixedValue, headerUse, queryFields, readParameter, type Parameter } from './parameters.ts'
-import { lineOf } from './path.ts'
+import { readParameter, type Parameter } from './parameters.ts'
+import { placesOf } from './places.ts'
 import { isPlain, type Plain, type Version } from './read.ts'
 import { follow, type Documents, type Place } from './refs.ts'
 import { merged } from './merge.ts'
@@ -21,8 +21,9 @@ export type Raw = {
   readonly uri: string
 }
 
+/** Those without a body, whatever the description says. */
+const bodiless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 const methods = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'query']
-const bodiless = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** All operations, in the order of the document. `trace` is none that an integration calls. */
 export function operationsIn(documents: Documents): Raw[] {
@@ -46,6 +47,8 @@ export type Reading = {
   readonly doc: Plain
   readonly schemas: Schemas
   readonly names: Names
+  /** The connection has `queryStyle: 'brackets'`. */
+  readonly brackets: boolean
   /** Header of an idempotency key that they take with every POST and PATCH. */
   readonly key: string | undefined
   /** Whether an operation's own servers are another API. */
@@ -54,117 +57,39 @@ export type Reading = {
 
 export function readOperation(raw: Raw, reading: Reading): Operation | LeftOut {
   const { node, item, method, path } = raw
-  const { documents, schemas, version } = reading
+  const { documents, schemas } = reading
   const line = `${method} ${path}`
   const left = (why: string): LeftOut => ({ line, why })
   if (reading.elsewhere(node['servers'] ?? item['servers'])) return left('it is on another server')
-  const old = version === '2.0'
-  const places = [...listOf(item['parameters']), ...listOf(node['parameters'])].map((p) =>
-    follow(documents, { node: p, uri: raw.uri }),
-  )
-  const bodies = places
-    .map((p) => p.node)
-    .filter((p): p is Plain => isPlain(p) && /^(?:body|formData)$/.test(String(p['in'])))
-  const parameters = parametersOf(places, old, schemas)
-
-  // The body first: its fields keep their names, parameters give way.
-  const remarks: string[] = []
-  const body = bodyOf(raw, bodies, reading)
+  const parameters = parametersOf(raw, reading)
+  const body = bodyOf(raw, reading)
   if (typeof body === 'string') return left(body)
-  const inBody = body && !bodiless.has(method) ? body : undefined
-  const shape = inBody && schemas.resolved(inBody.shape)
-  const names = new Set(shape ? fieldNames(shape, schemas) : [])
-
-  const fields: Field[] = []
-  const pathFields: Field[] = []
-  const query: string[] = []
-  const defaults = new Map<string, unknown>()
-  for (const p of parameters.filter((p) => p.in === 'query')) {
-    const spelled = queryFields(p, schemas)
-    if (typeof spelled === 'string') {
-      if (p.required) return left(spelled)
-      remarks.push(`left out: ${spelled}`)
-      continue
-    }
-    for (const field of spelled) {
-      if (field.name === '__proto__' || query.includes(field.name)) continue
-      if (names.has(field.name)) {
-        if (field.required) return left(`query and body both have a field ${field.name}`)
-        remarks.push(`left out: the query parameter ${field.name}, because the body has a field of this name`)
-        continue
-      }
-      fields.push(field)
-      query.push(field.name)
-      defaults.set(field.name, isPlain(p.schema) ? p.schema['default'] : undefined)
-    }
-  }
-  const taken = new Set([...names, ...query])
-
-  const inPath = parameters.filter((p) => p.in === 'path')
-  const fixed = new Map(
-    inPath.map((p) => [p.name, fixedValue(p)] as const).filter((e): e is [string, string] => e[1] !== undefined),
-  )
-  const prefixes = new Map(
-    inPath.map((p) => [p.name, p.style === 'label' ? '.' : p.style === 'matrix' ? `;${p.name}=` : ''] as const),
-  )
-  const written = lineOf(method, path, fixed, prefixes, taken)
-  if (typeof written === 'string') return left(written)
-  for (const [name, field] of written.params) {
-    const p = inPath.find((one) => one.name === name)
-    const known = p && schemas.resolved(p.shape)
-    const value: Shape = known?.is === 'list' ? { is: 'joined', of: p!.shape, by: ',' } : (p?.shape ?? { is: 'string' })
-    if (known?.is === 'object') return left(`its path parameter ${name} is an object`)
-    taken.add(field)
-    pathFields.push({ name: field, shape: value, required: true, ...(p && p.note !== '' ? { note: p.note } : {}) })
-  }
-
-  let key = method === 'POST' || method === 'PATCH' ? reading.key : undefined
-  const headers: Record<string, string> = {}
-  const headerFields: Record<string, string> = {}
-  for (const p of parameters.filter((p) => p.in === 'header')) {
-    const use = headerUse(p, taken)
-    const name = p.name.toLowerCase()
-    if (use.use === 'key' && !bodiless.has(method)) key = name
-    else if (use.use === 'always') headers[name] = use.value
-    else if (use.use === 'field' && !taken.has(use.field)) {
-      headerFields[use.field] = name
-      taken.add(use.field)
-      fields.push({
-        name: use.field,
-        shape: p.shape,
-        required: p.required,
-        note: firstSentence(p.note || `Header ${p.name}.`, 160),
-      })
-    }
-  }
-  for (const p of parameters.filter((p) => p.in === 'cookie'))
-    remarks.push(`left out: the cookie ${oneLine(p.name, 60)}`)
-
+  // The body's fields keep their names: parameters give way.
+  const shape = body && schemas.resolved(body.shape)
+  const placed = placesOf(raw, parameters, shape ? fieldNames(shape, schemas) : [], reading)
+  if (typeof placed === 'string') return left(placed)
+  const input = inputOf([...placed.path, ...placed.fields], body, placed.taken, schemas)
+  if (typeof input === 'string') return left(input)
   const { answers, answerHeaders } = answersOf(raw, reading)
   const answer = answerMedia(answers, documents, schemas)
-  if (inBody && inBody.as === 'json' && inBody.type !== 'application/json' && !inBody.type.includes('*')) {
-    headers['content-type'] = inBody.type
-  }
-  if (answer?.as === 'json' && answer.type.includes('+json')) headers['accept'] = answer.type
-  const input = inputOf([...pathFields, ...fields], inBody, taken, schemas)
-  if (typeof input === 'string') return left(input)
   const output = answer && (answer.shape.is === 'unknown' ? undefined : answer.shape)
-  const pages = method === 'GET' ? guessPages(defaults, output, answerHeaders, schemas) : undefined
+  const pages = method === 'GET' ? guessPages(placed.query, output, answerHeaders, schemas) : undefined
   const id = typeof node['operationId'] === 'string' ? node['operationId'] : undefined
   const wanted = camel(id ?? '') ?? camel(`${method.toLowerCase()} ${path.replaceAll(/[{}]/g, ' ')}`) ?? 'call'
-  const asked = exampleOf(parameters, written.params, inBody)
+  const example = exampleOf(parameters, placed.params, body)
+  const exampleAnswer = shown(answer?.example)
   return {
     name: reading.names.take(wanted),
     line,
-    http: written.http,
+    http: placed.http,
     ...(id === undefined ? {} : { id: oneLine(id) }),
     tags: listOf(node['tags']).filter((t): t is string => typeof t === 'string'),
     note: firstSentence(node['summary'] ?? node['description'], 160),
     ...(node['deprecated'] === true ? { deprecated: true } : {}),
     ...(input.shape === undefined ? {} : { input: input.shape }),
     ...(output === undefined ? {} : { output }),
-    query: inBody || method === 'POST' || method === 'PUT' || method === 'PATCH' ? query : [],
-    ...(inBody && (inBody.as === 'form' || method === 'DELETE') ? { body: inBody.as as 'form' | 'json' } : {}),
+    query: body || ['POST', 'PUT', 'PATCH'].includes(method) ? [...placed.query.keys()] : [],
+    ...(body && (body.as === 'form' || method === 'DELETE') ? { body: body.as as 'form' | 'json' } : {}),
     ...(input.bodyField === undefined ? {} : { bodyField: input.bodyField }),
     // An answer of which nothing is known must not be refused for what it is.
     ...(answer === undefined
@@ -172,32 +97,55 @@ export function readOperation(raw: Raw, reading: Reading): Operation | LeftOut {
       : answer.as === 'json'
         ? {}
         : { answer: answer.as as 'text' | 'bytes' }),
-    ...(key === undefined ? {} : { key }),
-    headers,
-    headerFields,
+    ...(placed.key === undefined ? {} : { key: placed.key }),
+    headers: { ...placed.headers, ...typesOf(body, answer) },
+    headerFields: placed.headerFields,
     ...(pages === undefined ? {} : { pages }),
-    remarks,
-    ...(asked === undefined ? {} : { example: asked }),
-    ...(shown(answer?.example) === undefined ? {} : { exampleAnswer: shown(answer?.example)! }),
+    remarks: placed.remarks,
+    ...(example === undefined ? {} : { example }),
+    ...(exampleAnswer === undefined ? {} : { exampleAnswer }),
   }
 }
 
-function parametersOf(places: readonly Place[], old: boolean, schemas: Schemas): Parameter[] {
+/** Content types that are JSON under another name (`application/vnd.api+json`). */
+function typesOf(body: Media | undefined, answer: Media | undefined): Record<string, string> {
+  const own = body?.as === 'json' && body.type !== 'application/json' && !body.type.includes('*')
+  return {
+    ...(own ? { 'content-type': body.type } : {}),
+    ...(answer?.as === 'json' && answer.type.includes('+json') ? { accept: answer.type } : {}),
+  }
+}
+
+/** The parameters of an operation and its path, bodies of 2.0 aside. */
+export function parametersOf(raw: Raw, reading: Pick<Reading, 'documents' | 'schemas' | 'version'>): Parameter[] {
   const found = new Map<string, Parameter>()
-  for (const { node, uri } of places) {
-    if (!isPlain(node) || /^(?:body|formData)$/.test(String(node['in']))) continue
-    const p = readParameter(old ? swagger.parameter(node) : node, uri, schemas)
+  for (const { node, uri } of placesIn(raw, reading.documents)) {
+    if (!isPlain(node) || isBody(node)) continue
+    const p = readParameter(reading.version === '2.0' ? swagger.parameter(node) : node, uri, reading.schemas)
     // An operation's own parameter stands for that of its path.
     if (p) found.set(`${p.in} ${p.name}`, p)
   }
   return [...found.values()]
 }
 
-function bodyOf(raw: Raw, bodies: readonly Plain[], reading: Reading): Media | string | undefined {
+function placesIn(raw: Raw, documents: Documents): Place[] {
+  return [...listOf(raw.item['parameters']), ...listOf(raw.node['parameters'])].map((p) =>
+    follow(documents, { node: p, uri: raw.uri }),
+  )
+}
+
+/** What 2.0 calls a parameter and is the body, or a field of it. */
+function isBody(node: Plain): boolean {
+  return node['in'] === 'body' || node['in'] === 'formData'
+}
+
+function bodyOf(raw: Raw, reading: Reading): Media | string | undefined {
   const { documents, doc, schemas, version } = reading
   if (bodiless.has(raw.method)) return undefined
+  const bodies = placesIn(raw, documents).map((p) => p.node)
   const consumes = listOf(raw.node['consumes'] ?? doc['consumes'])
-  const given = version === '2.0' ? swagger.requestBody(bodies, consumes) : raw.node['requestBody']
+  const given =
+    version === '2.0' ? swagger.requestBody(bodies.filter(isPlain).filter(isBody), consumes) : raw.node['requestBody']
   if (given === undefined) return undefined
   const place = follow(documents, { node: given, uri: raw.uri })
   if (!isPlain(place.node)) return undefined

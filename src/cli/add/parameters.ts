@@ -52,7 +52,7 @@ export function fixedValue(p: Parameter): string | undefined {
  * The input fields of a query parameter, named as they go on the wire: `expand[]`, `created[gte]`. A string where its style
  * has no such spelling.
  */
-export function queryFields(p: Parameter, schemas: Schemas): readonly Field[] | string {
+export function queryFields(p: Parameter, schemas: Schemas, brackets: boolean): readonly Field[] | string {
   const field = (name: string, shape: Shape, required = p.required): Field => ({
     name,
     shape,
@@ -61,6 +61,8 @@ export function queryFields(p: Parameter, schemas: Schemas): readonly Field[] | 
   })
   const shape = stripped(p.shape, schemas)
   if (shape.is === 'joined') return [field(p.name, shape)]
+  // A connection with `queryStyle: 'brackets'` writes objects and lists by itself.
+  if (brackets) return [field(p.name, shape)]
   if (p.style === 'deepObject') return deepFields(p, shape, schemas, field)
   if (shape.is === 'list') {
     const items = stripped(shape.of, schemas)
@@ -80,6 +82,20 @@ export function queryFields(p: Parameter, schemas: Schemas): readonly Field[] | 
   // What can stand in a query: texts, numbers, and lists of these.
   const able = shape.of.filter((s) => isScalar(s, schemas) || (stripped(s, schemas).is === 'list' && p.explode))
   return able.length === 0 ? `its query parameter ${p.name} is an object` : [field(p.name, union(able))]
+}
+
+/**
+ * Whether all objects and lists in queries are spelled with brackets (`created[gt]=1`, `expand[]=a`), which a connection can
+ * do by itself: then they are objects and lists in the input too.
+ */
+export function allInBrackets(parameters: Iterable<Parameter>, schemas: Schemas): boolean {
+  let some = false
+  for (const p of parameters) {
+    if (p.in !== 'query' || p.shape.is === 'joined' || isScalar(p.shape, schemas)) continue
+    if (p.style !== 'deepObject') return false
+    some = true
+  }
+  return some
 }
 
 /** `{ gt, lt }` as `created[gt]` and `created[lt]`; a list as `expand[]`; a plain value of a union under the bare name. */
