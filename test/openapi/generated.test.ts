@@ -10,6 +10,14 @@ import { compile, execute, print } from '../compile.ts'
 import { descriptions, generate, made, text } from './descriptions.ts'
 import { hostileFiles, randomFiles } from './hostile.ts'
 
+/** Names that are words of the language, or of the file itself. */
+const odd = ['import', 'default', 'z', 'open', 'Object', 'await', 'shop.eu-1', 'Order'].map((name) => {
+  const schema = '{"type":"object","properties":{"a":{"enum":["x","y"]}}}'
+  const content = `{"application/json":{"schema":{"$ref":"#/components/schemas/Order"}}}`
+  const description = `{"openapi":"3.0.0","servers":[{"url":"https://a.test"}],"paths":{"/a":{"get":{"operationId":"delete","responses":{"200":{"content":${content}}}}}},"components":{"schemas":{"Order":${schema}}}}`
+  return [`generated/odd-${name}.ts`, generate(name, description).code] as const
+})
+
 const names = new Map(descriptions.map((file) => [file, file.replaceAll(/[^A-Za-z0-9]+/g, '-')]))
 const files = new Map(
   descriptions.map((file) => [`generated/${names.get(file)!}.ts`, generate(names.get(file)!, text(file)).code]),
@@ -135,7 +143,13 @@ test('what is written compiles in a strict project, with the types that its user
   // Hostile and random documents too: one run of the compiler for all.
   const strange = [...hostileFiles(), ...randomFiles().files]
   assert.ok(strange.length > 65)
-  const all = new Map([...files, ...strange, ['generated/recursive.ts', recursive], ['generated/uses.ts', uses]])
+  const all = new Map([
+    ...files,
+    ...odd,
+    ...strange,
+    ['generated/recursive.ts', recursive],
+    ['generated/uses.ts', uses],
+  ])
   const { diagnostics } = await compile(all)
   assert.equal(diagnostics.map(print).join('\n'), '')
 })

@@ -7,9 +7,9 @@ import { generate, json, text } from './descriptions.ts'
 const github = generate('github', text('github.json.br'))
 
 test('the whole of GitHub becomes a connection that compiles in a strict project', async () => {
-  const { operations, leftOut, total, webhooks } = github.model
+  const { operations, leftOut, lines, webhooks } = github.model
   assert.deepEqual(
-    [operations.length, total, webhooks.length, leftOut.map((l) => l.line)],
+    [operations.length, lines.length, webhooks.length, leftOut.map((l) => l.line)],
     [1222, 1223, 270, ['POST /repos/{owner}/{repo}/releases/{release_id}/assets']],
   )
   const uses = `

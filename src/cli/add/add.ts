@@ -64,7 +64,14 @@ export async function add(source: string, asked: Asked, http: HttpOut): Promise<
       detail: { path: file, fix: 'choose another --name or --out' },
     })
   }
-  const last = before && before.found !== 'foreign' ? stateAt(beside) : undefined
+  const kept = standing(beside)
+  if (before === undefined && kept && readState(kept.text) === undefined && asked.force !== true) {
+    throw fault('cli.exists', {
+      message: `${beside} exists and was not written by \`fairlead add\`; nothing was written`,
+      detail: { path: beside, fix: 'choose another --name or --out' },
+    })
+  }
+  const last = before && before.found !== 'foreign' && kept ? readState(kept.text) : undefined
   const choice = choiceOf(asked, last)
   const { documents, text } = await load(source, http, asked.allowRefs === true)
   const model = modelOf(documents, source, choice)
@@ -83,13 +90,13 @@ export async function add(source: string, asked: Asked, http: HttpOut): Promise<
     title: model.title,
     version: model.version,
     operations: model.operations.map((o) => o.name),
-    total: model.total,
+    total: model.lines.length,
     leftOut: model.leftOut,
     webhooks: model.webhooks,
     secrets: { none: [], bearer: [`${at}_TOKEN`], basic: [`${at}_PASSWORD`], 'api-key': [`${at}_KEY`] }[
       model.auth.kind
     ],
-    ...(last === undefined ? {} : { changes: compare(last, state) }),
+    ...(last === undefined ? {} : { changes: compare(last, state, new Set(model.lines)) }),
     edited,
   }
 }
@@ -128,11 +135,6 @@ function choiceOf(asked: Asked, last: State | undefined): Chosen {
     ...(server === undefined ? {} : { server: server.replace(/\/+$/, '') }),
     ...(keyHeader === undefined ? {} : { keyHeader }),
   }
-}
-
-function stateAt(path: string): State | undefined {
-  const found = standing(path)
-  return found && readState(found.text)
 }
 
 /** The command that does the same again, quoted for a shell. */

@@ -5,6 +5,8 @@ import { modelOf } from './generate.ts'
 import { printState, readState, stateOf, type State } from './state.ts'
 
 const root = 'file:///x'
+/** What the API has now. */
+const all = new Set(['POST /things', 'GET /new', 'GET /tree', 'GET /unchosen'])
 
 /** The state after a run on an API of one operation, with this request body and answer. */
 function state(body: unknown, answer: unknown, more: Readonly<Record<string, unknown>> = {}): State {
@@ -30,7 +32,7 @@ const text = { type: 'string' }
 /** What is told when both the request and the answer change like this: `breaking` in which of the two. */
 function change(from: unknown, to: unknown): { readonly in: string; readonly out: string } {
   const told = (before: State, after: State): string => {
-    const [found] = compare(before, after)
+    const [found] = compare(before, after, all)
     return found ? `${found.breaking ? 'breaking: ' : ''}${found.what.join('; ')}` : 'same'
   }
   return { in: told(state(from, text), state(to, text)), out: told(state(object({}), from), state(object({}), to)) }
@@ -91,9 +93,9 @@ test('tells what changed, and for whom it breaks', () => {
 })
 
 test('tells of operations that came and went', () => {
-  const gone = state(text, text, { '/old': { delete: {} } })
+  const gone = state(text, text, { '/old': { delete: {} }, '/unchosen': { get: {} } })
   const came = state(text, text, { '/new': { get: {} } })
-  assert.deepEqual(compare(gone, came), [
+  assert.deepEqual(compare(gone, came, all), [
     { line: 'DELETE /old', change: 'removed', breaking: true, what: [] },
     { line: 'GET /new', change: 'added', breaking: false, what: [] },
   ])
@@ -114,7 +116,9 @@ test('a schema that contains itself is compared once', () => {
     }
     return stateOf(modelOf({ root, all: new Map([[root, doc]]) }, 'x', {}), { source: 'x', sha256: '0', chosen: {} })
   }
-  assert.deepEqual(compare(tree(text), tree({ type: 'integer' }))[0]?.what, ['output.leaf is number, it was string'])
+  assert.deepEqual(compare(tree(text), tree({ type: 'integer' }), all)[0]?.what, [
+    'output.leaf is number, it was string',
+  ])
 })
 
 test('a state that is none, or was made by hand, is no reason to fail', () => {
@@ -131,5 +135,5 @@ test('a state that is none, or was made by hand, is no reason to fail', () => {
   const odd = readState(
     '{"format":"fairlead add 1","operations":{"POST /things":{"name":"make","http":"x","input":{"is":"ref","to":"constructor"},"output":{"is":"object"}}},"schemas":{},"chosen":{}}',
   )!
-  assert.equal(compare(odd, state(text, object({ a: text })))[0]?.change, 'changed')
+  assert.equal(compare(odd, state(text, object({ a: text })), all)[0]?.change, 'changed')
 })

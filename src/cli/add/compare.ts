@@ -18,17 +18,19 @@ const bounds = { told: 8, depth: 12 } as const
 /**
  * What changed in the API for those who call it. Breaking are: an operation, or a field of its answer, that is gone; a
  * field that has become required, or a value that is no longer taken, in what is sent; one that may now be absent or null
- * in what comes back; another type.
+ * in what comes back; another type. `all` are the lines of all operations that the API has now, chosen or not.
  */
-export function compare(before: State, now: State): Change[] {
+export function compare(before: State, now: State, all: ReadonlySet<string>): Change[] {
   const lines = [...new Set([...Object.keys(before.operations), ...Object.keys(now.operations)])].toSorted()
   const changes: Change[] = []
   for (const line of lines) {
     const was = Object.hasOwn(before.operations, line) ? before.operations[line] : undefined
     const is = Object.hasOwn(now.operations, line) ? now.operations[line] : undefined
     if (!was) changes.push({ line, change: 'added', breaking: false, what: [] })
-    else if (!is) changes.push({ line, change: 'removed', breaking: true, what: [] })
-    else {
+    else if (!is) {
+      // What is there still was not chosen this time.
+      if (!all.has(line)) changes.push({ line, change: 'removed', breaking: true, what: [] })
+    } else {
       const found = new Comparison(before.schemas, now.schemas).operation(was, is)
       if (found.length > 0) {
         const what = found.slice(0, bounds.told).map((f) => f.text)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { lines, list, print, record, type Code, type Item } from './code.ts'
 import type { AuthGuess, Model, Operation, PageGuess } from './model.ts'
-import { camel, environment } from './names.ts'
+import { camel, environment, Names } from './names.ts'
 import { oneLine, quoted } from './text.ts'
 import { Zod } from './zod.ts'
 
@@ -17,17 +17,15 @@ export type Origin = {
 
 /** The whole file. The same description and choice give the same text. */
 export function fileOf(name: string, model: Model, origin: Origin): string {
-  const constant = camel(name) ?? 'connection'
+  const names = new Names()
+  const constant = names.take(camel(name) ?? 'api')
   const roots = model.operations.flatMap((o) => [
     ...(o.input ? [{ shape: o.input, direction: 'in' as const }] : []),
     ...(o.output && o.answer === undefined ? [{ shape: o.output, direction: 'out' as const }] : []),
   ])
-  const exported = /^(?:z|connection|process|secret|bearer|basic|apiKey|open)$/.test(constant)
-    ? `${constant}Api`
-    : constant
-  const zod = new Zod(model.schemas, roots, exported)
+  const zod = new Zod(model.schemas, roots, names)
   const declarations = zod.declarations()
-  const body = `export const ${exported} = connection(${quoted(name)}, ${print(connectionCode(name, model, zod))})`
+  const body = `export const ${constant} = connection(${quoted(name)}, ${print(connectionCode(name, model, zod))})`
   const imports = [
     'connection',
     ...(model.auth.kind === 'none' ? [] : [authCall[model.auth.kind], 'secret']),
@@ -168,7 +166,7 @@ function head(model: Model, origin: Origin): string {
     `SHA-256:    ${origin.sha256}`,
     `Licence:    ${oneLine(model.license ?? 'not stated in the description', 200)}`,
     ...(model.terms === undefined ? [] : [`Terms:      ${oneLine(model.terms, 200)}`]),
-    `Operations: ${model.operations.length} of ${model.total}`,
+    `Operations: ${model.operations.length} of ${model.lines.length}`,
     `Again:      ${oneLine(origin.command, 400)}`,
     '',
     'Guessed, so look at it: `auth`, `pages`, which operations take a key. What is changed by hand in this file is noticed by',

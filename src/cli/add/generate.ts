@@ -97,7 +97,7 @@ export function modelOf(documents: Documents, where: string, options: Options): 
     brackets,
     operations,
     leftOut,
-    total: raw.length,
+    lines: raw.map((r) => `${r.method} ${r.path}`),
     schemas: Object.fromEntries(schemas.reachable(shapes)),
     webhooks: webhooks.map((w) => oneLine(w, 100)),
     rateHeaders: rateHeaders(

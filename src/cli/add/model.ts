@@ -67,8 +67,8 @@ export type Model = {
   readonly brackets: boolean
   readonly operations: readonly Operation[]
   readonly leftOut: readonly LeftOut[]
-  /** Operations of the description, chosen or not. */
-  readonly total: number
+  /** All operations of the description, chosen or not: `GET /v1/charges`. */
+  readonly lines: readonly string[]
   readonly schemas: Readonly<Record<string, Shape>>
   readonly webhooks: readonly string[]
   readonly rateHeaders: readonly string[]

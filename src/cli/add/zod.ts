@@ -1,6 +1,6 @@
 import { chained, list, print, record, typeRecord, type Code, type Item } from './code.ts'
 import { inOrder } from './graph.ts'
-import { Names } from './names.ts'
+import type { Names } from './names.ts'
 import { isLinear } from './pattern.ts'
 import { merged } from './merge.ts'
 import type { Field, ObjectShape, Shape } from './shape.ts'
@@ -24,7 +24,7 @@ export class Zod {
   constructor(
     schemas: Readonly<Record<string, Shape>>,
     roots: readonly { readonly shape: Shape; readonly direction: Direction }[],
-    connection: string,
+    names: Names,
   ) {
     this.#schemas = schemas
     const start = roots.flatMap(({ shape, direction }) =>
@@ -36,8 +36,6 @@ export class Zod {
     })
     this.#order = order
     this.#cyclic = cyclic
-    const names = new Names()
-    names.take(connection)
     for (const end of ['out', 'in']) {
       for (const node of order) {
         const [direction, name] = node.split(' ') as [Direction, string]
