@@ -18,6 +18,17 @@ const odd = ['import', 'default', 'z', 'open', 'Object', 'await', 'shop.eu-1', '
   return [`generated/odd-${name}.ts`, generate(name, description).code] as const
 })
 
+/** The two ways of OAuth that a connection has. */
+const oauth = ['clientCredentials', 'authorizationCode'].map((flow) => {
+  const flows = { [flow]: { authorizationUrl: 'https://a.test/allow', tokenUrl: 'https://a.test/token', scopes: {} } }
+  const { code } = made({
+    paths: { '/a': { get: { security: [{ o: ['read', "it's"] }] } } },
+    components: { securitySchemes: { o: { type: 'oauth2', flows } } },
+  })
+  assert.match(code, new RegExp(`auth: ${flow}\\(`))
+  return [`generated/${flow}.ts`, code] as const
+})
+
 const names = new Map(descriptions.map((file) => [file, file.replaceAll(/[^A-Za-z0-9]+/g, '-')]))
 const files = new Map(
   descriptions.map((file) => [`generated/${names.get(file)!}.ts`, generate(names.get(file)!, text(file)).code]),
@@ -128,8 +139,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { fairlead } from 'fairlead'
 ${descriptions.map((file, i) => `import * as d${i} from './${names.get(file)!}.ts'`).join('\n')}
 import * as recursive from './recursive.ts'
+import * as own from './clientCredentials.ts'
+import * as person from './authorizationCode.ts'
 const use = [${descriptions.map((_, i) => `d${i}`).join(', ')}]
-for (const one of [...use, recursive]) {
+for (const one of [...use, recursive, own, person]) {
   await using app = await fairlead({ use: [one], work: false })
 }
 const node = { name: 'a', made: 'm', more: 1, children: [{ name: 'b', made: 'm', parent: null }], color: 'blue' }
@@ -155,7 +168,7 @@ test('what is written compiles in a strict project, with the types that its user
 })
 
 test('what is written is loaded and starts: every definition is right, and recursive values are read', async () => {
-  const all = new Map([...files, ['generated/recursive.ts', recursive], ['generated/check.ts', check]])
+  const all = new Map([...files, ...oauth, ['generated/recursive.ts', recursive], ['generated/check.ts', check]])
   assert.equal(await execute(all, 'generated/check.ts'), 'true\nfalse\ntrue\n')
 })
 

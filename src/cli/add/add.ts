@@ -83,7 +83,6 @@ export async function add(source: string, asked: Asked, http: HttpOut): Promise<
   const may = asked.dryRun !== true && (!edited || asked.force === true)
   const changed = before?.text !== code
   if (may && changed) replace({ [file]: code, [beside]: printState(state) })
-  const at = environment(asked.name)
   return {
     file,
     written: may && changed,
@@ -93,13 +92,21 @@ export async function add(source: string, asked: Asked, http: HttpOut): Promise<
     total: model.lines.length,
     leftOut: model.leftOut,
     webhooks: model.webhooks,
-    secrets: { none: [], bearer: [`${at}_TOKEN`], basic: [`${at}_PASSWORD`], 'api-key': [`${at}_KEY`] }[
-      model.auth.kind
-    ],
+    secrets: secrets[model.auth.kind].map((end) => `${environment(asked.name)}_${end}`),
     ...(last === undefined ? {} : { changes: compare(last, state, new Set(model.lines)) }),
     edited,
   }
 }
+
+/** What stands behind `STRIPE_` in the names of a credential's secrets. */
+const secrets = {
+  none: [],
+  bearer: ['TOKEN'],
+  basic: ['PASSWORD'],
+  'api-key': ['KEY'],
+  'client-credentials': ['CLIENT_SECRET'],
+  'authorization-code': ['CLIENT_SECRET', 'TOKEN_KEY'],
+} as const satisfies Record<Model['auth']['kind'], readonly string[]>
 
 function checkAsked({ name, out, server, keyHeader }: Asked): void {
   const wrong = (message: string, fix: string): Error => fault('cli.usage', { message, detail: { fix } })

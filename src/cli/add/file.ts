@@ -43,7 +43,13 @@ export function fileOf(name: string, model: Model, origin: Origin): string {
   return marked(`${head(model, origin)}\n${text}\n`)
 }
 
-const authCall = { bearer: 'bearer', basic: 'basic', 'api-key': 'apiKey' } as const
+const authCall = {
+  bearer: 'bearer',
+  basic: 'basic',
+  'api-key': 'apiKey',
+  'client-credentials': 'clientCredentials',
+  'authorization-code': 'authorizationCode',
+} as const
 
 const open = `/** One of these, or a text that they add later: a new value is no reason to refuse an answer. */
 function open<const T extends string>(known: readonly T[]): z.ZodType<T | (string & {}), T | (string & {})> {
@@ -80,11 +86,44 @@ function authItem(at: string, auth: AuthGuess): Item[] {
       const user = `process.env[${quoted(`${at}_USER`)}] ?? 'user'`
       return [{ note, key: 'auth', code: `basic(${user}, secret(${quoted(`${at}_PASSWORD`)}))` }]
     }
+    case 'client-credentials':
+    case 'authorization-code':
+      return [{ note, key: 'auth', code: oauthCode(at, auth) }]
     case 'api-key': {
       const place = print(record('{', [{ key: auth.at, code: quoted(auth.field) }], '}'))
       return [{ note, key: 'auth', code: `apiKey(secret(${quoted(`${at}_KEY`)}), ${place})` }]
     }
   }
+}
+
+/** A client id and where a person is sent back to are ours: they come out of the environment. */
+function oauthCode(at: string, { kind, oauth }: Extract<AuthGuess, { oauth: unknown }>): Code {
+  const { issuer, authorizationEndpoint, tokenEndpoint, scopes } = oauth
+  const person = kind === 'authorization-code'
+  const proof = record(
+    '{',
+    [
+      { key: 'method', code: quoted('client_secret_basic') },
+      { key: 'secret', code: `secret(${quoted(`${at}_CLIENT_SECRET`)})` },
+    ],
+    '}',
+  )
+  const items: Item[] = [
+    ...Object.entries({ issuer, authorizationEndpoint, tokenEndpoint }).flatMap(([key, value]) =>
+      value === undefined ? [] : [{ key, code: quoted(value) }],
+    ),
+    { key: 'clientId', code: `process.env[${quoted(`${at}_CLIENT_ID`)}] ?? 'fairlead'` },
+    { key: 'authenticate', code: proof },
+    ...(scopes.length === 0 ? [] : [{ key: 'scopes', code: list('[', scopes.map(quoted), ']') }]),
+  ]
+  if (person) {
+    const back = `https://replace-me.invalid/oauth/${at.toLowerCase()}`
+    items.push(
+      { key: 'redirectUri', code: `process.env[${quoted(`${at}_REDIRECT_URI`)}] ?? ${quoted(back)}` },
+      { key: 'tokenKey', code: `secret(${quoted(`${at}_TOKEN_KEY`)})` },
+    )
+  }
+  return record(`${authCall[kind]}({`, items, '})')
 }
 
 /** Where nothing is known: the line that a person will have to write. */

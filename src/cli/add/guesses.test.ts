@@ -87,11 +87,32 @@ test('takes the simplest credential that keeps the secret out of the address', (
   assert.equal(kind('key', 'user'), 'basic')
   assert.equal(kind('key'), 'query k')
   assert.equal(kind('crumb'), 'none')
-  assert.equal(kind('flow'), 'bearer')
-  assert.match(
-    guessAuth(schemes, [[{ flow: [] }]]).remarks.join(),
-    /clientCredentials at https:\/\/a\.test\/token, scopes read/,
+  assert.equal(kind('flow'), 'client-credentials')
+  assert.deepEqual(guessAuth(schemes, [[{ flow: ['write'] }], [{ flow: ['read', 'no scope'] }]]), {
+    kind: 'client-credentials',
+    oauth: { tokenEndpoint: 'https://a.test/token', scopes: ['read', 'write'] },
+    remarks: [],
+  })
+  const flow = (scheme: object): unknown => guessAuth({ s: { type: 'oauth2', ...scheme } }, [])
+  const person = { authorizationUrl: 'https://a.test/allow', tokenUrl: 'https://a.test/token' }
+  assert.deepEqual(flow({ flows: { authorizationCode: person } }), {
+    kind: 'authorization-code',
+    oauth: { authorizationEndpoint: person.authorizationUrl, tokenEndpoint: person.tokenUrl, scopes: [] },
+    remarks: [],
+  })
+  const openid = guessAuth(
+    { s: { type: 'openIdConnect', openIdConnectUrl: 'https://a.test/.well-known/openid-configuration' } },
+    [],
   )
+  assert.deepEqual('oauth' in openid && openid.oauth, { issuer: 'https://a.test', scopes: [] })
+  // An address that a connection would refuse, or a flow that it does not have, is no reason to write a wrong one.
+  for (const flows of [
+    { implicit: person },
+    { clientCredentials: { tokenUrl: 'http://a.test/token' } },
+    { authorizationCode: { tokenUrl: '/token' } },
+  ]) {
+    assert.equal((flow({ flows }) as { kind: string }).kind, 'bearer')
+  }
   assert.match(guessAuth(schemes, [[{ head: [], user: [] }]]).remarks.join(), /two credentials at once/)
   assert.equal(guessAuth({}, []).kind, 'none')
 })

@@ -43,7 +43,21 @@ export type PageGuess = {
 /** An operation that was not taken, and why. */
 export type LeftOut = { readonly line: string; readonly why: string }
 
+/** Where tokens of OAuth 2.0 come from: https addresses, without user or fragment. */
+export type OAuthGuess = {
+  readonly issuer?: string
+  readonly authorizationEndpoint?: string
+  readonly tokenEndpoint?: string
+  /** Those that the chosen operations ask for. */
+  readonly scopes: readonly string[]
+}
+
 export type AuthGuess =
+  | {
+      readonly kind: 'client-credentials' | 'authorization-code'
+      readonly oauth: OAuthGuess
+      readonly remarks: readonly string[]
+    }
   | { readonly kind: 'bearer' | 'none'; readonly remarks: readonly string[] }
   | { readonly kind: 'basic'; readonly remarks: readonly string[] }
   | {
