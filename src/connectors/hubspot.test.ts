@@ -104,7 +104,9 @@ test('sends what HubSpot’s own SDK sends', async (t) => {
   ]
   for (const [body, theirs, ours] of cases) {
     api.answer = ({ method, path }) =>
-      body === undefined ? { status: 204 } : { status: method === 'POST' && path.endsWith('/contacts') ? 201 : 200, body }
+      body === undefined
+        ? { status: 204 }
+        : { status: method === 'POST' && path.endsWith('/contacts') ? 201 : 200, body }
     await theirs()
     await ours()
     const [first, second] = api.seen.splice(0)
