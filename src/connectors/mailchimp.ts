@@ -7,7 +7,7 @@
 import * as z from 'zod'
 import type { Secret } from '#kernel/secret.ts'
 import type { Rule } from '#patterns/connections/answers/classify.ts'
-import { basic } from '#patterns/connections/auth/auth.ts'
+import { basic } from '#patterns/connections/auth/basic.ts'
 import { connection, type ConnectionOptions } from '#patterns/connections/define.ts'
 
 export type MailchimpOptions = {

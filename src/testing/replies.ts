@@ -71,9 +71,9 @@ export class ScriptedHttp implements HttpOut {
   }
 
   async send(request: HttpRequest): Promise<HttpResponse> {
-    for (const s of this.#scripts) {
-      const input = s.operation.connection === request.pool ? inputOf(s.template, request) : undefined
-      if (!input) continue
+    const found = this.#find(request)
+    if (found) {
+      const { script: s, input } = found
       s.called.push({
         input,
         key: request.headers[s.operation.spec.keyHeader ?? 'idempotency-key'],
@@ -88,6 +88,18 @@ export class ScriptedHttp implements HttpOut {
       message: `no reply is scripted for ${request.method} ${request.path}: use t.answer(operation, reply)`,
       detail: { phase: 'connect' },
     })
+  }
+
+  /** Base paths are not known here: of several lines that a path ends with, it is the one of which most fits. */
+  #find(request: HttpRequest): { readonly script: Script; readonly input: Record<string, unknown> } | undefined {
+    let best: { readonly script: Script; readonly input: Record<string, unknown>; readonly fits: number } | undefined
+    for (const script of this.#scripts) {
+      if (script.operation.connection !== request.pool) continue
+      const input = inputOf(script.template, request)
+      const fits = script.template.texts.join('').length
+      if (input && (best === undefined || fits > best.fits)) best = { script, input, fits }
+    }
+    return best
   }
 
   #play(r: Reply, request: HttpRequest): Promise<HttpResponse> {

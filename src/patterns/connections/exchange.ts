@@ -62,7 +62,8 @@ export function wired(
     timeouts: { connect, firstByte, idle, total },
     maxBytes,
   }
-  if (body !== undefined) wire.body = body
+  if (body !== undefined)
+    wire.body = credential?.field === undefined ? body : withField(body, credential.field, credential.value)
   if (signal !== undefined) wire.signal = signal
   const signature = credential?.sign === undefined ? undefined : credential.sign(wire)
   // The record is about the call; a verifying read shows only among its attempts, unless it was all there was.
@@ -158,6 +159,16 @@ function tried(
   phases: Phases | undefined,
 ): void {
   trail.attempts.push({ at: from - trail.started, ms, status, code, verifying: request.verifying, phases })
+}
+
+/** The body with one more field, in front where its first brace is. A body that has no fields goes as it is. */
+function withField(body: string, name: string, value: string): string {
+  if (!body.startsWith('{')) {
+    return body.startsWith('[') || body.startsWith('"')
+      ? body
+      : `${encodeURIComponent(name)}=${encodeURIComponent(value)}${body === '' ? '' : '&'}${body}`
+  }
+  return `{${JSON.stringify(name)}:${JSON.stringify(value)}${body === '{}' ? '' : ','}${body.slice(1)}`
 }
 
 function withCredential(path: string, credential: Credential): string {

@@ -37,5 +37,6 @@ export function credentials(auth: Exclude<Auth, OAuth>, runtime: AuthRuntime): S
 export function credentialName(auth: Auth | undefined): string | undefined {
   const at = auth?.kind === 'api-key' ? auth : auth?.kind === 'hmac' ? auth.signature : undefined
   if (at === undefined) return undefined
-  return 'header' in at ? at.header.toLowerCase() : at.query
+  if ('header' in at) return at.header.toLowerCase()
+  return 'query' in at ? at.query : undefined
 }

@@ -10,8 +10,16 @@ const kinds: Readonly<Record<string, (o: Options, add: Add, path: string) => Pro
   bearer: (o, add) => named(o['secret'], '', add),
   'api-key': (o, add) => {
     named(o['secret'], '', add)
-    if (!(typeof o['query'] === 'string' && o['query'] !== '') && !isFieldName(o['header'])) {
-      add('', 'has no place for the key', "use { header: 'x-api-key' } or { query: 'key' }")
+    const placed = [o['query'], o['field']].some(
+      (name) => typeof name === 'string' && name !== '' && name !== '__proto__',
+    )
+    if (!placed && !isFieldName(o['header'])) {
+      add('', 'has no place for the key', "use { header: 'x-api-key' }, { query: 'key' } or { field: 'api_key' }")
+    } else if (
+      o['prefix'] !== undefined &&
+      !(typeof o['prefix'] === 'string' && /^[\x21-\x7e][\x20-\x7e]*$/.test(o['prefix']))
+    ) {
+      add('prefix', 'is not a word', "use text such as 'Token '")
     }
   },
   basic: (o, add) => {

@@ -2,11 +2,13 @@ import { fault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Secret, SecretValue } from '#kernel/secret.ts'
 
-/** What goes on the wire: one header, or one query pair, or what `sign` writes. `secret` tells credentials apart and never leaves the memory. */
+/** What goes on the wire: one header, or one query pair, or one field of the body, or what `sign` writes. `secret` tells credentials apart and never leaves the memory. */
 export type Credential = {
   readonly secret: string
   readonly header: string | undefined
   readonly query: string | undefined
+  /** Of a JSON or form body. A record has the body without it. */
+  readonly field: string | undefined
   readonly value: string
   /** Called with each request when everything else about it is decided, so a repetition is signed anew. */
   readonly sign: Sign | undefined
@@ -62,15 +64,19 @@ export function fromSecret(
 }
 
 export function inHeader(secret: string, header: string, value: string): Credential {
-  return { secret, header, query: undefined, value, sign: undefined }
+  return { secret, header, query: undefined, field: undefined, value, sign: undefined }
 }
 
 export function inQuery(secret: string, query: string, value: string): Credential {
-  return { secret, header: undefined, query, value, sign: undefined }
+  return { secret, header: undefined, query, field: undefined, value, sign: undefined }
+}
+
+export function inField(secret: string, field: string): Credential {
+  return { secret, header: undefined, query: undefined, field, value: secret, sign: undefined }
 }
 
 export function signing(secret: string, sign: Sign): Credential {
-  return { secret, header: undefined, query: undefined, value: '', sign }
+  return { secret, header: undefined, query: undefined, field: undefined, value: '', sign }
 }
 
 const printable = /^[\x20-\x7e\x80-\xff]+$/

@@ -109,9 +109,9 @@ export function pager(
   }
 
   function next(page: Page): PageStep | undefined {
+    if (options?.more !== undefined && lookUp(page.body, options.more) !== true) return undefined
     if (style === 'page') return moved(1, page)
     if (style === 'offset') return moved(page.items.length, page)
-    if (options?.more !== undefined && lookUp(page.body, options.more) !== true) return undefined
     if (style === 'link') {
       const uri = linkTo(page.headers['link'], 'next')
       return uri === undefined ? undefined : address(uri, page)
