@@ -23,7 +23,7 @@ test('sends what PagerDuty’s own SDK sends', async (t) => {
       token,
       headers: { From: 'ops@example.test' },
       ...(data === undefined ? {} : { data }),
-    } as never)
+    })
   const made = {
     incident: { type: 'incident', title: 'Orders are stuck', service: reference, incident_key: 'orders/stuck' },
   } as const
