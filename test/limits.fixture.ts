@@ -82,11 +82,11 @@ async function work(origin: string, rate: Rate, address: string, schema?: string
 }
 
 /** The store, and how often something is committed to it. */
-function counting({ kind, open }: StoreAdapter, committed: () => void): StoreAdapter {
+function counting(adapter: StoreAdapter, committed: () => void): StoreAdapter {
   return {
-    kind,
+    kind: adapter.kind,
     open: async (runtime) => {
-      const store = await open(runtime)
+      const store = await adapter.open(runtime)
       return new Proxy<Store>(store, {
         get(target, name) {
           if (name === 'commit') committed()

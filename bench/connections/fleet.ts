@@ -56,8 +56,9 @@ export async function limitOverProcesses(given: Partial<typeof options> = {}): P
     const from = Number(process.hrtime.bigint()) / 1e6
     await pause(Number(seconds) * 1_000)
     const to = Number(process.hrtime.bigint()) / 1e6
+    const ended = children.map((child) => once(child, 'close'))
     for (const child of children) child.kill('SIGTERM')
-    await Promise.all(children.map((child) => child.exitCode ?? once(child, 'close')))
+    await Promise.all(ended)
     const did = printed.map((all) => didOf(all.join('')))
     const sends = did.flatMap((d) => d.sends).toSorted((a, b) => a - b)
     const within = sends.filter((at) => at >= from && at < to).length

@@ -39,6 +39,8 @@ function limitOf({ share, fair, until, alone }: Allowance, now: number, apart: b
 
 /** Who has no slot is told of one when it comes; to be sure it looks again after this time, in milliseconds. */
 const lookAgain = 1_000
+/** And who may count on slots after this one. */
+const lookSoon = 100
 /** A window remembers at most this many times; beyond it, permits share one. */
 const remembered = 4_096
 
@@ -98,9 +100,12 @@ export class LeasedWindow implements Leased {
     this.#expire(now)
     const limit = limitOf(this.#allowance, now, this.apart)
     if (this.#used + ahead < limit) return now
-    // Whoever is next is woken when there is something to be had; that new slots come is told by `refresh`.
-    if (ahead === 0) return limit > 0 ? this.#freed(this.#used - limit + 1) : now + lookAgain
     const hope = Math.max(limit, this.#allowance.hope)
+    // Whoever is next is woken when there is something to be had. That new slots have come is told by `refresh`.
+    if (ahead === 0) {
+      const at = limit > 0 ? this.#freed(this.#used - limit + 1) : Infinity
+      return Math.min(at, this.#used < hope ? now + lookSoon : limit > 0 ? Infinity : now + lookAgain)
+    }
     // Nobody can say: a process that has just come, or one of more than the limit has slots.
     if (hope < 1) return now + lookAgain + ((ahead + 1) * this.#span) / this.#count
     const behind = this.#used + ahead - hope

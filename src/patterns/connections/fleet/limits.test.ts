@@ -108,3 +108,46 @@ test(`no window is exceeded in ${worlds} worlds of skewed clocks, bursts, crashe
   }
   assert.ok(sends > worlds * 200, `only ${sends} sends`)
 })
+
+test('what was sent within the hour counts after a restart, and after a crash; what was not sent is there', async () => {
+  for (const end of ['stop', 'kill'] as const) {
+    const world = new World({ seed: 9, rates: ['100/h'], breaker: never, oneHost: true })
+    const first = await world.join()
+    for (let i = 0; i < 40; i++) first.call().catch(() => {})
+    await world.clock.advance(60_000)
+    assert.equal(world.sends.length, 40)
+    if (end === 'kill') first.kill()
+    else {
+      const stopped = first.stop()
+      await world.clock.advance(1_000)
+      await stopped
+    }
+    const second = await world.join()
+    for (let i = 0; i < 100; i++) second.call(20_000).catch(() => {})
+    await world.clock.advance(30_000)
+    assert.ok(world.sends.length <= 100, `${world.sends.length} after a ${end}`)
+    assert.ok(world.sends.length >= 85, `${world.sends.length} after a ${end}`)
+    // An hour after the first forty, and a minute for the clocks, they are free again.
+    await world.clock.advance(3_800_000 - world.clock.mono())
+    for (let i = 0; i < 100; i++) second.call(20_000).catch(() => {})
+    await world.clock.advance(30_000)
+    assert.ok(world.sends.length > 100)
+    assert.ok(world.most(3_600_000) <= 100)
+    await world.close()
+  }
+})
+
+test('a UTC day is one for all processes, however their clocks differ by seconds, and begins anew', async () => {
+  const untilMidnight = 75_000
+  const start = Date.UTC(2026, 0, 2) - untilMidnight
+  const world = new World({ seed: 10, rates: ['300/day'], breaker: never, start })
+  for (let i = 0; i < 4; i++) await world.join((i - 2) * 2_000)
+  const load = new Map(world.members.map((m) => [m, 4]))
+  const sent = (today: boolean): number => world.sends.filter((s) => s.at < untilMidnight === today).length
+  await demand(world, load, 60)
+  assert.ok(sent(true) <= 300 && sent(true) >= 285, `${sent(true)} on the first day`)
+  await demand(world, load, 60)
+  assert.ok(sent(true) <= 300)
+  assert.ok(sent(false) > 100 && sent(false) <= 300, `${sent(false)} on the second day`)
+  await world.close()
+})

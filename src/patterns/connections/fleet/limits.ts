@@ -318,7 +318,7 @@ class Demand {
   /** Stays what it was unless it is off by more than a half: a number that changes is a write. */
   want({ count, span, used }: Need, before: number, processes: number): number {
     const rate = this.#rate * 1.25
-    const steady = Math.ceil(Math.min(rate * span, used + rate * ahead))
+    const steady = Math.ceil(Math.min(span === Infinity ? span : rate * span, used + rate * ahead))
     // Who is alone has it all, as long as it would be back soon after a crash.
     const least = processes === 1 && span <= noted ? count : Math.floor((count * reserve) / processes)
     const need = Math.min(count, Math.max(least, steady + this.#waiting))

@@ -19,6 +19,8 @@ export type WorldOptions = {
   readonly retry?: RetryOptions | false
   /** Whether a process of this fleet that has died is known to be dead at once: they run on one machine. */
   readonly oneHost?: boolean
+  /** True wall time at the beginning. */
+  readonly start?: number
 }
 
 /** Where a model of the keys is, as one process sees it. */
@@ -48,7 +50,7 @@ export type Send = { readonly at: number; readonly by: string }
  * and drift. An auditor outside sees true times.
  */
 export class World {
-  readonly clock: VirtualClock = virtualClock()
+  readonly clock: VirtualClock
   readonly random: Random
   readonly sends: Send[] = []
   readonly members: Member[] = []
@@ -59,6 +61,7 @@ export class World {
 
   constructor(options: WorldOptions) {
     this.#options = options
+    this.clock = virtualClock(options.start === undefined ? {} : { start: options.start })
     this.random = seededRandom(options.seed)
   }
 
