@@ -22,12 +22,14 @@ const calls = 4_000
 const rounds = 5
 const concurrency = 50
 
+const nobody = (): Promise<never> => Promise.reject(new Error())
+
 /** What it costs a call that may change something to be written down before it is sent, and settled when it has ended. */
 export async function run(): Promise<Record<string, number>> {
   const child = spawn(process.execPath, ['-e', server], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   const [port] = (await once(child.stdout!, 'data')) as [Buffer]
   const folder = mkdtempSync(join(tmpdir(), 'bench-intents-'))
-  const runtime = systemRuntime({ http: { send: () => Promise.reject(new Error()) }, log: { write: () => {} } })
+  const runtime = systemRuntime({ http: { send: nobody, stream: nobody }, log: { write: () => {} } })
   const http = httpClient({ clock: runtime.clock })
   const store = await sqlite(join(folder, 'x.db')).open(runtime)
   const commit = new GroupCommit(store, runtime.clock)

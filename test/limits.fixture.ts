@@ -63,6 +63,7 @@ async function work(origin: string, rate: Rate, address: string, schema?: string
           say(`sent ${Number(process.hrtime.bigint()) / 1e6}`)
           return client.send(request)
         },
+        stream: (request) => client.stream(request),
       },
     },
   )

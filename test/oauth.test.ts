@@ -68,6 +68,7 @@ async function world(t: TestContext, make: (server: Oidc) => readonly unknown[],
       const body = new TextEncoder().encode(JSON.stringify(known ?? { error: 'unknown token' }))
       return { status: known ? 200 : 401, headers: { 'content-type': 'application/json' }, body, phases: { total: 1 } }
     },
+    stream: () => Promise.reject(new Error('nothing is streamed here')),
   }
   const logged: unknown[] = []
   const values: Record<string, string> = {

@@ -57,7 +57,8 @@ async function died(store: Store, calls: (open: ReturnType<typeof openConnection
   const clock = virtualClock()
   const random = seededRandom(99)
   const log = { write: () => {} }
-  const http: HttpOut = { send: () => new Promise(() => {}) }
+  const never = (): Promise<never> => new Promise(() => {})
+  const http: HttpOut = { send: never, stream: never }
   const runtime = { clock, random, ids: uuid7(clock, random), log, redact: redactor(), store, http }
   const intents = new Intents(runtime as unknown as Runtime<Store>, new GroupCommit(store, clock), 86_400_000)
   const open = openConnection(bank, {

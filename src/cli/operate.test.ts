@@ -243,7 +243,8 @@ test('a call that may have happened is shown and decided, with a reason', async 
     operations: { pay: { http: 'POST /payments' } },
   })
   {
-    const http = { send: () => Promise.reject(fault('connection.cut')) }
+    const cut = (): Promise<never> => Promise.reject(fault('connection.cut'))
+    const http = { send: cut, stream: cut }
     const options = { use: [pay], store: sqlite(join(cwd, 'x.db')), log: { write: () => {} } }
     await using app = await fairlead(options, { http })
     for (const key of ['a', 'b'])

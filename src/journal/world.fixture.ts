@@ -81,7 +81,7 @@ export async function runtimeOf(
     logged,
     alive,
     ids: uuid7(clock, random),
-    http: { send: refuse },
+    http: { send: refuse, stream: refuse },
     files: { read: refuse, stat: refuse },
     secrets: { read: refuse },
     redact: redactor(),

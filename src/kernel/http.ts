@@ -50,12 +50,48 @@ export type Phases = {
 }
 
 /**
+ * A request whose answer is read as it comes. `timeouts.total` ends with the head of the answer; there is no `maxBytes`, because
+ * only who reads knows what one item is.
+ */
+export type HttpStreamRequest = Omit<HttpRequest, 'maxBytes'> & {
+  /** Milliseconds that a reader waits for the next bytes. What the reader itself takes does not count. */
+  readonly idle: number
+  /** Milliseconds after which it is ended wherever it stands. Default: no end but its own. */
+  readonly whole?: number
+}
+
+/** An answer under way. Whoever has it reads it to its end or stops: until then it holds a socket. */
+export type HttpStream = {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  /** As far as the head. */
+  readonly phases: Phases
+  /**
+   * The body, for one reader, once. A slow reader slows the sender: beyond 64 KiB unread the socket is not read. `return()` stops it
+   * and destroys the socket of what has not ended; idempotent. Rejects, after what had come, with `connection.cut` (it ended
+   * before its end), `connection.timeout` (`idle` or `whole` passed), `connection.response` (not HTTP), `cancelled`.
+   */
+  readonly chunks: AsyncIterableIterator<Uint8Array, void, void>
+}
+
+/**
  * Sends requests. Never follows redirects and never retries. Rejects with a fault whose `detail` has `phases` and:
  * `connection.unreachable` / `connection.tls` / `connection.target` (nothing was sent), `connection.timeout` with `detail.phase`,
  * `connection.cut` (ended after the request went out), `connection.response` (`detail.reason` truncated, too-large, protocol, encoding), `cancelled`.
  */
 export interface HttpOut {
   send(request: HttpRequest): Promise<HttpResponse>
+  /** Resolves with the head of the answer, whatever its status. */
+  stream(request: HttpStreamRequest): Promise<HttpStream>
+}
+
+/** A whole answer as a stream of one chunk: for a transport that has the answer already. */
+export function streamOf({ status, headers, body, phases }: HttpResponse): HttpStream {
+  return { status, headers, phases, chunks: once(body) }
+}
+
+async function* once(body: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
+  if (body.byteLength > 0) yield body
 }
 
 /** One request that came in, body complete and within `Door.maxBytes`. */

@@ -1,6 +1,7 @@
 import type { Call, Publish } from '#kernel/context.ts'
 import { milliseconds, type Duration } from '#kernel/duration.ts'
 import type { OperationHandle, TopicHandle } from '#kernel/handle.ts'
+import type { HttpRequest } from '#kernel/http.ts'
 import { uuid7 } from '#kernel/id.ts'
 import type { Level, Log } from '#kernel/log.ts'
 import { SecretValue, type Secrets } from '#kernel/secret.ts'
@@ -40,6 +41,8 @@ export interface Harness {
   called(operation: OperationHandle): readonly Record<string, unknown>[]
   /** Idempotency keys of those requests. */
   keys(operation: OperationHandle): readonly (string | undefined)[]
+  /** Those requests as they would have gone out, credentials included. */
+  requests(operation: OperationHandle): readonly Pick<HttpRequest, 'method' | 'path' | 'headers' | 'body'>[]
   /** Moves time forward; everything that falls due happens on the way. */
   advance(by: Duration): Promise<void>
   /** Lets everything that is ready now happen, without moving time. */
@@ -93,6 +96,7 @@ export async function harness(options: HarnessOptions): Promise<Harness> {
     answer: (operation, ...replies) => http.answer(operation, replies),
     called: (operation) => http.called(operation).map((c) => c.input),
     keys: (operation) => http.called(operation).map((c) => c.key),
+    requests: (operation) => http.called(operation).map((c) => c.request),
     advance: (by) => clock.advance(milliseconds(by)),
     settle,
     messages: async (topic) => {

@@ -8,6 +8,7 @@ export {
 } from './cassette/cassette.ts'
 export { cut, hang, refused, reply, type Reply } from './replies.ts'
 export type { ChaosRule } from '#app/http/chaos.ts'
+export { stream, type StreamReply } from './stream-replies.ts'
 export { virtualClock, type VirtualClock } from './clock.ts'
 export { seededRandom } from './random.ts'
 export { faultProxy, type Direction, type FaultProxy, type FaultProxyOptions, type ProxyCounts } from './proxy.ts'

@@ -1,10 +1,13 @@
-import { fault, type Fault } from '#kernel/fault.ts'
-import type { HttpOut, HttpRequest, HttpResponse } from '#kernel/http.ts'
+import { fault } from '#kernel/fault.ts'
+import { streamOf, type HttpOut, type HttpRequest, type HttpResponse } from '#kernel/http.ts'
+import type { HttpStream, HttpStreamRequest } from '#kernel/http.ts'
 import type { Clock } from '#kernel/clock.ts'
 import type { OperationHandle } from '#kernel/handle.ts'
 import type { Operation } from '#patterns/connections/define.ts'
+import { whole } from '#patterns/connections/protocols/whole.ts'
 import { parseTemplate, type Template } from '#patterns/connections/template.ts'
 import { inputOf } from '#patterns/connections/unrender.ts'
+import { Hung, playStream, type StreamReply } from './stream-replies.ts'
 
 /** What other people's API does with a call. A plain value is a 200 with it as JSON. */
 export type Reply =
@@ -20,6 +23,7 @@ export type Reply =
   | { readonly '~reply': 'hang' }
   /** Nothing could be sent. */
   | { readonly '~reply': 'refused' }
+  | StreamReply
 
 /** `reply(429, {}, { 'retry-after': '2' })` */
 export function reply(status: number, body: unknown = {}, headers: Readonly<Record<string, string>> = {}): Reply {
@@ -33,8 +37,10 @@ export type Called = {
   readonly input: Record<string, unknown>
   readonly key: string | undefined
   readonly at: number
-  readonly request: HttpRequest
+  readonly request: Sent
 }
+
+type Sent = HttpRequest | HttpStreamRequest
 
 type Script = {
   readonly template: Template
@@ -71,6 +77,19 @@ export class ScriptedHttp implements HttpOut {
   }
 
   async send(request: HttpRequest): Promise<HttpResponse> {
+    const { reply: r, operation } = await this.#next(request)
+    if (r['~reply'] !== 'stream') return this.#play(r, request)
+    const idle = request.timeouts.total
+    return whole(playStream(r, operation, { ...request, idle }, this.#clock), request.maxBytes)
+  }
+
+  async stream(request: HttpStreamRequest): Promise<HttpStream> {
+    const { reply: r, operation } = await this.#next(request)
+    if (r['~reply'] !== 'stream') return streamOf(await this.#play(r, request))
+    return playStream(r, operation, request, this.#clock)
+  }
+
+  async #next(request: Sent): Promise<{ readonly reply: Reply; readonly operation: Operation }> {
     const found = this.#find(request)
     if (found) {
       const { script: s, input } = found
@@ -82,7 +101,7 @@ export class ScriptedHttp implements HttpOut {
       })
       const next = s.replies.length > 1 ? s.replies.shift() : s.replies[0]
       const value: unknown = typeof next === 'function' ? await (next as (input: unknown) => unknown)(input) : next
-      return this.#play(isReply(value) ? value : reply(200, value), request)
+      return { reply: isReply(value) ? value : reply(200, value), operation: s.operation }
     }
     throw fault('connection.unreachable', {
       message: `no reply is scripted for ${request.method} ${request.path}: use t.answer(operation, reply)`,
@@ -91,7 +110,7 @@ export class ScriptedHttp implements HttpOut {
   }
 
   /** Base paths are not known here: of several lines that a path ends with, it is the one of which most fits. */
-  #find(request: HttpRequest): { readonly script: Script; readonly input: Record<string, unknown> } | undefined {
+  #find(request: Sent): { readonly script: Script; readonly input: Record<string, unknown> } | undefined {
     let best: { readonly script: Script; readonly input: Record<string, unknown>; readonly fits: number } | undefined
     for (const script of this.#scripts) {
       if (script.operation.connection !== request.pool) continue
@@ -102,7 +121,7 @@ export class ScriptedHttp implements HttpOut {
     return best
   }
 
-  #play(r: Reply, request: HttpRequest): Promise<HttpResponse> {
+  #play(r: Exclude<Reply, StreamReply>, request: Sent): Promise<HttpResponse> {
     if (r['~reply'] === 'refused')
       return Promise.reject(fault('connection.unreachable', { detail: { phase: 'connect' } }))
     if (r['~reply'] === 'cut') return Promise.reject(fault('connection.cut', { detail: { phase: 'first-byte' } }))
@@ -112,19 +131,9 @@ export class ScriptedHttp implements HttpOut {
     return Promise.resolve({ status: r.status, headers, body: new TextEncoder().encode(body), phases: { total: 0 } })
   }
 
-  #hang(request: HttpRequest): Promise<never> {
-    return new Promise((_, reject) => {
-      const end = (reason: Fault): void => {
-        cancel()
-        request.signal?.removeEventListener('abort', aborted)
-        reject(reason)
-      }
-      const aborted = (): void => end(fault('cancelled'))
-      const cancel = this.#clock.after(Math.min(request.timeouts.firstByte, request.timeouts.total), () =>
-        end(fault('connection.timeout', { detail: { phase: 'first-byte' } })),
-      )
-      request.signal?.addEventListener('abort', aborted, { once: true })
-    })
+  async #hang(request: Sent): Promise<never> {
+    const hung = new Hung(this.#clock, request.signal)
+    return hung.until(Math.min(request.timeouts.firstByte, request.timeouts.total), 'first-byte')
   }
 }
 

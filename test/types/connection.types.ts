@@ -39,6 +39,8 @@ const payments = connection('payments', {
       idempotent: 'key',
     },
     list: { http: 'GET /charges', input: z.object({ order: z.string().optional() }), pages: 'cursor', output: Page },
+    changes: { http: 'GET /changes', stream: 'sse', output: z.object({ data: Charge, tags: z.array(z.string()) }) },
+    export: { http: 'GET /export', stream: { as: 'ndjson', maxItem: 4_096 }, output: Charge },
     remove: { http: 'DELETE /charges/:id', input: z.object({ id: z.string(), force: z.boolean().default(false) }) },
   },
 })
@@ -120,6 +122,11 @@ export async function accepted(): Promise<void> {
     { later: true, order: 'o1', deliver: charged },
   )
   expectTypeOf(later).toEqualTypeOf<Receipt>()
+  // A stream gives its items, whatever lists are in them; called, it gives them all.
+  for await (const change of each(payments.changes, undefined)) {
+    expectTypeOf(change).toEqualTypeOf<{ data: z.infer<typeof Charge>; tags: string[] }>()
+  }
+  expectTypeOf(await call(payments.export, undefined)).toEqualTypeOf<readonly z.infer<typeof Charge>[]>()
   // What a schema fills in may be left out by the caller.
   await call(payments.remove, { id: 'c1' })
   connection('least', { baseUrl: 'https://x.test', operations: { get: { http: 'GET /' } } })

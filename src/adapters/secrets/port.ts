@@ -1,3 +1,4 @@
+import type { HttpOut } from '#kernel/http.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Secrets } from '#kernel/secret.ts'
 
@@ -19,7 +20,9 @@ export type SecretsAdapter = {
   open(runtime: SecretsRuntime): Promise<OpenSecrets>
 }
 
-export type SecretsRuntime = Pick<Runtime, 'clock' | 'random' | 'http' | 'files' | 'secrets' | 'redact' | 'log'>
+export type SecretsRuntime = Pick<Runtime, 'clock' | 'random' | 'files' | 'secrets' | 'redact' | 'log'> & {
+  readonly http: Pick<HttpOut, 'send'>
+}
 
 export interface OpenSecrets extends Secrets {
   /** Ends its timers and gives back what it had leased. Idempotent. */

@@ -9,7 +9,11 @@ import type { SecretsRuntime } from './port.ts'
 /** A source's whole outside: the world of the suite, a stand-in behind HTTP, files and environment as tables. */
 export function runtimeOf(
   world: SuiteWorld,
-  given: { readonly http?: HttpOut; readonly files?: Files; readonly env?: Readonly<Record<string, string>> },
+  given: {
+    readonly http?: Pick<HttpOut, 'send'>
+    readonly files?: Files
+    readonly env?: Readonly<Record<string, string>>
+  },
 ): SecretsRuntime {
   const { env = {} } = given
   const secrets: Secrets = {
@@ -31,7 +35,7 @@ export function runtimeOf(
 export type Answer = { readonly status: number; readonly body?: unknown; readonly text?: string }
 
 /** A stand-in for somebody's API. `away` makes it unreachable; `seen` are the requests that arrived. */
-export class StandIn implements HttpOut {
+export class StandIn implements Pick<HttpOut, 'send'> {
   readonly seen: HttpRequest[] = []
   away = false
   readonly #answer: (request: HttpRequest, json: () => Readonly<Record<string, unknown>>) => Answer

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as z from 'zod'
 import { isFault } from '#kernel/fault.ts'
 import { connection } from '#patterns/connections/define.ts'
-import { harness } from '#testing/index.ts'
+import { harness, stream } from '#testing/index.ts'
 import { parseChaos } from './chaos.ts'
 
 const api = (name: string) =>
@@ -40,6 +40,39 @@ test('each way to fail is the fault that the world would give, and tells whether
   }
   t.chaos()
   assert.deepEqual(await t.call(shop.add, { id: '1' }), { ok: true })
+})
+
+test('a stream fails in the same ways, and one that is cut has begun', async () => {
+  const feed = connection('feed', {
+    baseUrl: 'https://api.example.test',
+    retry: false,
+    breaker: { failures: 'off', consecutive: 'off', rate: 1, calls: 1_000 },
+    operations: { lines: { http: 'GET /lines', stream: 'ndjson' } },
+  })
+  await using t = await harness({ use: [feed] })
+  t.answer(feed.lines, stream({ n: 1 }, { n: 2 }))
+  const read = async (): Promise<unknown[]> => {
+    const got: unknown[] = []
+    try {
+      for await (const line of t.app.each(feed.lines, undefined)) got.push(line)
+    } catch (e) {
+      got.push((e as { code: string }).code)
+    }
+    return got
+  }
+  const cases = [
+    ['refuse', ['connection.unreachable'], 0],
+    ['lose', ['connection.cut'], 1],
+    ['cut', [{ n: 1 }, 'connection.cut'], 2],
+    [404, ['connection.not_found'], 2],
+  ] as const
+  for (const [fail, got, sent] of cases) {
+    t.chaos({ fail })
+    assert.deepEqual(await read(), got)
+    assert.equal(t.called(feed.lines).length, sent)
+  }
+  t.chaos()
+  assert.deepEqual(await read(), [{ n: 1 }, { n: 2 }])
 })
 
 test('a hang and a delay end with the time of the request', async () => {

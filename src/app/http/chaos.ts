@@ -2,7 +2,8 @@ import type { Clock } from '#kernel/clock.ts'
 import { checkOptions, type Problem } from '#kernel/definition.ts'
 import { milliseconds, type Duration } from '#kernel/duration.ts'
 import { fault, type Fault } from '#kernel/fault.ts'
-import type { HttpOut, HttpRequest, HttpResponse } from '#kernel/http.ts'
+import { streamOf, type HttpOut, type HttpRequest, type HttpResponse } from '#kernel/http.ts'
+import type { HttpStream, HttpStreamRequest } from '#kernel/http.ts'
 import type { Random } from '#kernel/random.ts'
 
 /** What goes wrong with the calls to others, and how often. All that is given happens together. */
@@ -89,28 +90,25 @@ export class ChaosHttp implements HttpOut {
     return this.#play(rule, request)
   }
 
-  #meets({ connection, rate = 1 }: ChaosRule, request: HttpRequest): boolean {
+  stream(request: HttpStreamRequest): Promise<HttpStream> {
+    const rule = this.#rules.find((r) => this.#meets(r, request))
+    if (rule === undefined) return this.#inner.stream(request)
+    this.hit++
+    return this.#playStream(rule, request)
+  }
+
+  #meets({ connection, rate = 1 }: ChaosRule, request: Pick<HttpRequest, 'pool'>): boolean {
     return (connection === undefined || connection === request.pool) && (rate === 1 || this.#random.float() < rate)
   }
 
   async #play(rule: ChaosRule, request: HttpRequest): Promise<HttpResponse> {
-    const { fail, delay } = rule
-    const started = this.#clock.mono()
-    if (delay !== undefined) await this.#wait(this.#span(delay), request)
-    const left = Math.max(1, request.timeouts.total - (this.#clock.mono() - started))
-    const rest = { ...request, timeouts: { ...request.timeouts, total: left } }
+    const { fail } = rule
+    const rest = await this.#begun(rule, request)
     if (typeof fail === 'number') return answer(fail, rule)
     switch (fail) {
-      case 'refuse':
-        throw fault('connection.unreachable', { message: 'chaos: refused', detail: { phase: 'connect', chaos: true } })
-      case 'hang':
-        return this.#wait(Number.POSITIVE_INFINITY, rest)
       case 'lose':
         await this.#inner.send(rest)
-        throw fault('connection.cut', {
-          message: 'chaos: the answer is lost',
-          detail: { phase: 'first-byte', chaos: true },
-        })
+        throw lost()
       case 'cut': {
         const { status } = await this.#inner.send(rest)
         throw fault('connection.response', {
@@ -123,6 +121,30 @@ export class ChaosHttp implements HttpOut {
     }
   }
 
+  /** A stream that is cut ends after the first bytes that came. */
+  async #playStream(rule: ChaosRule, request: HttpStreamRequest): Promise<HttpStream> {
+    const { fail } = rule
+    const rest = await this.#begun(rule, request)
+    if (typeof fail === 'number') return streamOf(answer(fail, rule))
+    const stream = await this.#inner.stream(rest)
+    if (fail !== 'lose' && fail !== 'cut') return stream
+    if (fail === 'cut') return { ...stream, chunks: cutAfterOne(stream) }
+    await stream.chunks.return?.()
+    throw lost()
+  }
+
+  /** What comes before anything is sent. Gives the request with the time that is left. */
+  async #begun<R extends HttpRequest | HttpStreamRequest>({ fail, delay }: ChaosRule, request: R): Promise<R> {
+    const started = this.#clock.mono()
+    if (delay !== undefined) await this.#wait(this.#span(delay), request)
+    const left = Math.max(1, request.timeouts.total - (this.#clock.mono() - started))
+    const rest = { ...request, timeouts: { ...request.timeouts, total: left } }
+    if (fail === 'refuse')
+      throw fault('connection.unreachable', { message: 'chaos: refused', detail: { phase: 'connect', chaos: true } })
+    if (fail === 'hang') return this.#wait(Number.POSITIVE_INFINITY, rest)
+    return rest
+  }
+
   #span(delay: Duration | readonly [Duration, Duration]): number {
     if (!Array.isArray(delay)) return milliseconds(delay as Duration)
     const [least, most] = (delay as readonly [Duration, Duration]).map((d) => milliseconds(d)) as [number, number]
@@ -130,9 +152,9 @@ export class ChaosHttp implements HttpOut {
   }
 
   /** Ends as the transport would: when the time of the request is over, or its caller is gone. */
-  #wait(ms: number, { timeouts, signal }: HttpRequest): Promise<never>
-  #wait(ms: number, request: HttpRequest): Promise<void>
-  #wait(ms: number, { timeouts, signal }: HttpRequest): Promise<void> {
+  #wait(ms: number, { timeouts, signal }: Timed): Promise<never>
+  #wait(ms: number, request: Timed): Promise<void>
+  #wait(ms: number, { timeouts, signal }: Timed): Promise<void> {
     const limit = Math.min(timeouts.firstByte, timeouts.total)
     return new Promise((resolve, reject) => {
       const end = (reason: Fault | undefined): void => {
@@ -148,6 +170,36 @@ export class ChaosHttp implements HttpOut {
       if (signal?.aborted) aborted()
       else signal?.addEventListener('abort', aborted, { once: true })
     })
+  }
+}
+
+type Timed = Pick<HttpRequest, 'timeouts' | 'signal'>
+
+function lost(): Fault {
+  return fault('connection.cut', {
+    message: 'chaos: the answer is lost',
+    detail: { phase: 'first-byte', chaos: true },
+  })
+}
+
+function cutAfterOne({ chunks, status }: HttpStream): HttpStream['chunks'] {
+  let first = true
+  return {
+    async next() {
+      const result = first ? await chunks.next() : undefined
+      first = false
+      if (result?.done === false) return result
+      await chunks.return?.()
+      const detail = { phase: 'body', status, chaos: true }
+      throw fault('connection.cut', { message: 'chaos: the stream was cut', detail })
+    },
+    async return() {
+      await chunks.return?.()
+      return { done: true, value: undefined }
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
   }
 }
 

@@ -3,11 +3,12 @@ import type { Client, Dispatcher } from 'undici'
 import type { Clock } from '#kernel/clock.ts'
 import type { Code } from '#kernel/codes.ts'
 import { fault, type Fault } from '#kernel/fault.ts'
-import type { HttpRequest, HttpResponse, Phases } from '#kernel/http.ts'
+import type { HttpRequest, HttpResponse, HttpStream, Phases } from '#kernel/http.ts'
 import type { Deadlines, Timed } from './client-deadlines.ts'
 import { codingOf, decodable, decodeBody } from './client-decode.ts'
 import { refusedCode } from './client-guard.ts'
 import type { Opened, Opening, Stage, Trust } from './client-socket.ts'
+import { StreamBody } from './client-stream.ts'
 
 /** One socket and what is known about it. The socket under it may change: undici opens a new one when it has ended. */
 export type Slot = {
@@ -22,6 +23,13 @@ export type Slot = {
   socket: Socket | undefined
   /** What was trusted, and shown, when the present socket was opened. */
   trust: Trust | undefined
+}
+
+/** How an answer is read that is handed over at its head. Milliseconds. */
+export type Streaming = {
+  readonly idle: number
+  readonly whole: number | undefined
+  readonly opened: (stream: HttpStream) => void
 }
 
 type Home = { leave(exchange: Exchange): void; release(slot: Slot): void; distrust(): void }
@@ -42,7 +50,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
   readonly #resolve: (response: HttpResponse) => void
   readonly #reject: (fault: Fault) => void
   readonly #started: number
-  readonly #totalDue: number
+  readonly #streaming: Streaming | undefined
+  #totalDue: number
   readonly #abort: (() => void) | undefined
   #step: Step = 'waiting'
   #slot: Slot | undefined
@@ -57,6 +66,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
   #first: Uint8Array | undefined
   #more: Uint8Array[] | undefined
   #size = 0
+  #body: StreamBody | undefined
 
   constructor(
     request: HttpRequest,
@@ -66,6 +76,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     live: Set<Exchange>,
     resolve: (response: HttpResponse) => void,
     reject: (fault: Fault) => void,
+    streaming?: Streaming,
   ) {
     this.#request = request
     this.#clock = clock
@@ -74,6 +85,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     this.#live = live
     this.#resolve = resolve
     this.#reject = reject
+    this.#streaming = streaming
     this.#started = clock.mono()
     this.#totalDue = this.#started + request.timeouts.total
     this.due = this.#totalDue
@@ -114,8 +126,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
       const phase = this.#slot?.opening?.stage() ?? 'connect'
       return this.#fail(total ? 'connection.deadline' : 'connection.unreachable', { phase, reason: 'timeout' })
     }
+    if (this.#body && this.#later(this.#body)) return
     const phase = step === 'sent' ? 'first-byte' : 'body'
-    this.#fail('connection.timeout', { phase })
+    this.#fail('connection.timeout', { phase, ...(this.#body ? { status: this.#status } : {}) })
   }
 
   cancel(reason: unknown): void {
@@ -145,15 +158,17 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     if (status < 200 || this.#step !== 'sent') return
     this.#step = 'answering'
     this.#firstByte = this.#clock.mono() - this.#sentAt
-    this.#wait(this.#request.timeouts.idle)
     this.#status = status
     this.#headers = joined(headers as Record<string, string | string[] | undefined>)
+    if (this.#streaming) return this.#handOver(this.#streaming)
+    this.#wait(this.#request.timeouts.idle)
     if (this.#request.method !== 'HEAD' && Number(this.#headers['content-length']) > this.#request.maxBytes)
       this.#tooLarge()
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Uint8Array): void {
     if (this.#step !== 'answering') return
+    if (this.#body) return this.#body.push(chunk)
     this.#size += chunk.byteLength
     if (this.#size > this.#request.maxBytes) return this.#tooLarge()
     const { idle } = this.#request.timeouts
@@ -166,10 +181,15 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     const slot = this.#slot!
     slot.served++
     if (this.#step === 'answering') {
-      const body = this.#more ? Buffer.concat(this.#more, this.#size) : (this.#first ?? empty)
-      const coding = body.byteLength === 0 ? undefined : codingOf(this.#headers)
-      if (coding !== undefined && decodable(coding)) this.#decode(coding, body)
-      else this.#answer(body)
+      if (this.#body) {
+        this.#end()
+        this.#body.end()
+      } else {
+        const body = this.#more ? Buffer.concat(this.#more, this.#size) : (this.#first ?? empty)
+        const coding = body.byteLength === 0 ? undefined : codingOf(this.#headers)
+        if (coding !== undefined && decodable(coding)) this.#decode(coding, body)
+        else this.#answer(body)
+      }
     }
     this.#home.release(slot)
   }
@@ -221,6 +241,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
       return this.#fail(network ? 'connection.unreachable' : 'connection.tls', { phase, reason }, error)
     }
     if (this.#step === 'answering') {
+      if (this.#body && !isBroken(reason))
+        return this.#fail('connection.cut', { reason, phase: 'body', status: this.#status }, error)
       return this.#fail(
         'connection.response',
         { reason: isBroken(reason) ? 'protocol' : 'truncated', status: this.#status },
@@ -233,6 +255,33 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     const reused = this.#reused && !this.#bytes
     if (reused) this.#home.distrust()
     this.#fail('connection.cut', { reason, reused }, error)
+  }
+
+  /** The head is there: from now on the reader's pace decides, and the times of a stream hold. */
+  #handOver({ idle, whole, opened }: Streaming): void {
+    const controller = this.#controller!
+    this.#totalDue = this.#started + (whole ?? Number.POSITIVE_INFINITY)
+    const body = new StreamBody({
+      now: () => this.#clock.mono(),
+      pause: () => controller.pause(),
+      resume: () => controller.resume(),
+      stop: () => this.#fail('cancelled', { sent: true }),
+    })
+    this.#body = body
+    this.#deadlines.forget(this)
+    this.due = Math.min(this.#totalDue, this.#clock.mono() + idle)
+    this.#deadlines.watch(this)
+    opened({ status: this.#status, headers: this.#headers, phases: this.#phases(), chunks: body })
+  }
+
+  /** The time that was set has come, but the reader has not waited so long: it is set anew, once an `idle` and not with every chunk. */
+  #later(body: StreamBody): boolean {
+    const now = this.#clock.mono()
+    const due = Math.min(this.#totalDue, (body.waitingSince ?? now) + this.#streaming!.idle)
+    if (due <= now + 0.5) return false
+    this.due = due
+    this.#deadlines.watch(this)
+    return true
   }
 
   #tooLarge(): void {
@@ -249,7 +298,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
       detail: { ...detail, phases: this.#phases() },
       ...(cause === undefined ? {} : { cause }),
     })
-    this.#reject(failure)
+    if (this.#body) this.#body.fail(failure)
+    else this.#reject(failure)
     if (waiting) return this.#home.leave(this)
     if (sent) sent.abort(failure)
     else this.#slot?.opening?.abandon(failure)

@@ -1,8 +1,8 @@
 import { Client } from 'undici'
 import type { Network } from '#kernel/address.ts'
 import type { Clock } from '#kernel/clock.ts'
-import { fault } from '#kernel/fault.ts'
-import type { HttpOut, HttpRequest, HttpResponse } from '#kernel/http.ts'
+import { fault, type Fault } from '#kernel/fault.ts'
+import type { HttpOut, HttpRequest, HttpResponse, HttpStream, HttpStreamRequest } from '#kernel/http.ts'
 import { Deadlines } from './client-deadlines.ts'
 import { Exchange, type Slot } from './client-exchange.ts'
 import { publicOnly, type Guard, type Resolve } from './client-guard.ts'
@@ -40,8 +40,9 @@ export type HttpClient = HttpOut & {
  * Faults are those of `HttpOut`. Nothing was sent: `connection.unreachable` (`detail.phase` dns, connect or tls, reason
  * the system's code), `connection.tls`, `connection.deadline`. Sent: `connection.cut` (`detail.reused` when an idle socket
  * turned out to be closed), `connection.timeout` (`detail.phase` first-byte or body), `connection.response` (reason
- * truncated, too-large, protocol or encoding). Redirects are answers like others. What comes as gzip or br is decoded within
- * `maxBytes` and 1,000 times its size; whether that is asked for is up to the request, default identity.
+ * truncated, too-large, protocol or encoding). A stream that ends before its end is `connection.cut`, phase body. Redirects are
+ * answers like others. What comes as gzip or br is decoded within `maxBytes` and 1,000 times its size, but not in a stream; whether
+ * that is asked for is up to the request, default identity.
  */
 export function httpClient(options: HttpClientOptions): HttpClient {
   const { clock } = options
@@ -78,16 +79,32 @@ export function httpClient(options: HttpClientOptions): HttpClient {
     return pool
   }
 
+  const poolFor = ({ target, pool, origin }: Target): Pool => (target === 'data' ? guardedPoolOf : poolOf)(pool, origin)
+  const refusal = ({ signal, target, origin }: Target & Pick<HttpRequest, 'signal'>): Fault | undefined => {
+    if (closing) return fault('cancelled', { message: 'the HTTP client is closed' })
+    if (signal?.aborted) return fault('cancelled', { cause: signal.reason, detail: { sent: false } })
+    return target === 'data' && !isOrigin(origin) ? fault('connection.target') : undefined
+  }
+
   return {
     send(request: HttpRequest): Promise<HttpResponse> {
-      if (closing) return Promise.reject(fault('cancelled', { message: 'the HTTP client is closed' }))
-      if (request.signal?.aborted)
-        return Promise.reject(fault('cancelled', { cause: request.signal.reason, detail: { sent: false } }))
-      if (request.target === 'data' && !isOrigin(request.origin)) return Promise.reject(fault('connection.target'))
+      const refused = refusal(request)
+      if (refused) return Promise.reject(refused)
       return new Promise((resolve, reject) => {
-        const pool = (request.target === 'data' ? guardedPoolOf : poolOf)(request.pool, request.origin)
+        const pool = poolFor(request)
         const exchange = new Exchange(request, clock, deadlines, pool, live, resolve, reject)
         pool.take(exchange)
+      })
+    },
+    stream(request: HttpStreamRequest): Promise<HttpStream> {
+      const refused = refusal(request)
+      if (refused) return Promise.reject(refused)
+      const { idle, whole } = request
+      const unbounded = { ...request, maxBytes: Number.POSITIVE_INFINITY }
+      return new Promise((opened, reject) => {
+        const pool = poolFor(request)
+        const streaming = { idle, whole, opened }
+        pool.take(new Exchange(unbounded, clock, deadlines, pool, live, unanswered, reject, streaming))
       })
     },
     close() {
@@ -111,6 +128,10 @@ function isOrigin(origin: string): boolean {
   const url = URL.parse(origin)
   return url !== null && /^https?:$/.test(url.protocol) && url.origin === origin
 }
+type Target = Pick<HttpRequest, 'target' | 'pool' | 'origin'>
+
+/** A stream is handed over at its head; nobody waits for the whole. */
+function unanswered(): void {}
 
 /** The sockets of one connection to one origin. */
 class Pool {

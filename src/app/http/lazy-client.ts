@@ -19,6 +19,11 @@ export function lazyClient(options: HttpClientOptions): HttpOut & { close(): Pro
       client ??= load()
       return client.then((c) => c.send(request))
     },
+    stream(request) {
+      if (ready) return ready.stream(request)
+      client ??= load()
+      return client.then((c) => c.stream(request))
+    },
     async close() {
       await (await client)?.close()
     },

@@ -73,7 +73,12 @@ export function sameRequest(a: CallRecord, b: CallRecord): boolean {
 }
 
 /** Whether the record is one of a request like this. */
-export function isLike(record: CallRecord, request: HttpRequest, shape: string, masking: Masking): boolean {
+export function isLike(
+  record: CallRecord,
+  request: Pick<HttpRequest, 'method' | 'path' | 'headers' | 'body'>,
+  shape: string,
+  masking: Masking,
+): boolean {
   const { body } = request
   const size = typeof body === 'string' ? body.length : (body?.byteLength ?? 0)
   const shown =

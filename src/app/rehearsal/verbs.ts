@@ -2,7 +2,7 @@ import type { Write } from '#adapters/stores/port.ts'
 import type { CallOptions, ItemOf, PublishOptions } from '#kernel/context.ts'
 import { fault } from '#kernel/fault.ts'
 import type { OperationHandle, TopicHandle } from '#kernel/handle.ts'
-import type { HttpRequest, HttpResponse } from '#kernel/http.ts'
+import { streamOf, type HttpRequest, type HttpResponse, type HttpStreamRequest } from '#kernel/http.ts'
 import type { Position } from '#kernel/message.ts'
 import type { Draft } from '#journal/log.ts'
 import { operationsOf, type ConnectionDefinition } from '#patterns/connections/define.ts'
@@ -15,6 +15,9 @@ import type { OperationDeps } from '../operations/deps.ts'
 import { laterMessage, receipt, type Deferred, type LaterOptions } from '../later-call.ts'
 import { callOptions, type Caller, type RunVerbs } from '../verbs.ts'
 import { answerOf, isLike } from './first-calls.ts'
+
+/** What a call sends, whole answer or stream. */
+type Sent = HttpRequest | HttpStreamRequest
 
 export type NotedPublish = { readonly topic: string; readonly draft: Draft; readonly delayed: boolean }
 export type NotedCall = {
@@ -124,7 +127,7 @@ export class NotingVerbs implements RunVerbs {
     }
     const { auth: _auth, limit: _limit, ...options } = definition.options
     let first: CallRecord | undefined
-    const send = (request: HttpRequest): Promise<HttpResponse> => {
+    const send = (request: Sent): Promise<HttpResponse> => {
       first = this.#match(definition, operation, request)
       const answer = first && answerOf(first)
       if (answer) return Promise.resolve(answer)
@@ -135,7 +138,7 @@ export class NotingVerbs implements RunVerbs {
     return openConnection(
       { ...definition, options: { ...options, retry: false } },
       {
-        runtime: { ...this.#deps.runtime, http: { send } },
+        runtime: { ...this.#deps.runtime, http: { send, stream: async (request) => streamOf(await send(request)) } },
         others: {
           call: (other, input, given) => this.call(other, input, {}, given),
           later: async (other, input, key, deliver) => {
@@ -153,7 +156,7 @@ export class NotingVerbs implements RunVerbs {
   }
 
   /** Under a key: what was sent under that key. Without one: the same request, the next that was not taken yet. */
-  #match(definition: ConnectionDefinition, operation: OperationHandle, request: HttpRequest): CallRecord | undefined {
+  #match(definition: ConnectionDefinition, operation: OperationHandle, request: Sent): CallRecord | undefined {
     const known = operationsOf(definition).find((o) => o.name === operation.name)
     if (known === undefined) return undefined
     const { spec } = known

@@ -12,6 +12,7 @@ import type { Known } from './intents/intent.ts'
 import type { Ready, Rendered } from './operation.ts'
 import type { PageStep } from './paging/paging.ts'
 import { noteCall } from './records/note.ts'
+import type { Exchanged } from './protocols/protocol.ts'
 import type { Shared } from './run.ts'
 import { isLasting } from './answers/verdict.ts'
 
@@ -42,7 +43,7 @@ export type Answered = {
   readonly output: unknown
   /** As it came, before the output schema. */
   readonly body: unknown
-  readonly response: HttpResponse
+  readonly response: Exchanged
   /** What was asked, without credential. */
   readonly path: string
 }
@@ -114,7 +115,7 @@ export class OneCall {
       }
       shared.counters.succeeded++
       this.#intended?.happened(this.answer?.body)
-      this.note('ok')
+      if (this.answer?.response.stream === undefined) this.note('ok')
       return output
     } catch (error) {
       const failure = this.#surfaced(toFault(error, 'bug'))
@@ -127,6 +128,15 @@ export class OneCall {
       if (!fallsBack(this.#ready.spec, this.#options)) this.note(failure.code)
       throw failure
     }
+  }
+
+  /** A stream that this call has begun is over: `seen` is what its record may show of it. */
+  ended(failure: Fault | undefined, seen: Uint8Array): void {
+    const { response } = this.#trail
+    if (response) this.#trail.response = { ...response, body: seen }
+    if (failure && failure.kind !== 'cancelled')
+      this.#shared.lastFault = { code: failure.code, at: this.#shared.deps.runtime.clock.now() }
+    this.note(failure?.code ?? 'ok')
   }
 
   /** Takes over what is known of an earlier beginning of the same call. */
@@ -192,9 +202,10 @@ export class OneCall {
       this.#uncertain = undefined
     }
     const response = await this.#send(attempt, { ready: this.#ready, rendered, verifying: false })
-    const body = bodyOf(response, this.#ready)
-    const checked = outputOf(this.#shared, this.#ready, body, response.body)
-    const output = checked instanceof Promise ? await checked : checked
+    const streams = this.#ready.protocol?.stream !== undefined
+    const body = streams ? undefined : bodyOf(response, this.#ready)
+    const fitting = streams ? undefined : outputOf(this.#shared, this.#ready, body, response.body)
+    const output = fitting instanceof Promise ? await fitting : fitting
     this.answer = { output, body, response, path: rendered.path }
     return output
   }
@@ -223,7 +234,7 @@ export class OneCall {
   }
 
   /** One attempt. A second request only where the first is known not to have counted: a stale socket, a refused credential. */
-  async #send(attempt: Attempt, request: Request): Promise<HttpResponse> {
+  async #send(attempt: Attempt, request: Request): Promise<Exchanged> {
     const shared = this.#shared
     const trail = this.#trail
     const { auth } = shared
@@ -240,10 +251,14 @@ export class OneCall {
       const total = Math.max(1, until - from)
       let failure: Fault
       try {
-        const response = await http.send(wired(shared, trail, request, credential, total, signal))
+        const wire = wired(shared, trail, request, credential, total, signal)
+        const send = ready.protocol?.send
+        const response: Exchanged = await (send ? send(http, wire, this.#options, from) : http.send(wire))
         const meant = answered(shared, trail, request, from, response)
         if (meant === undefined) return response
         failure = meant
+        // A stream that a rule refuses by its head: nobody will read it.
+        void response.stream?.chunks.return?.()
       } catch (error) {
         failure = unanswered(shared, trail, request, from, error)
       }

@@ -26,6 +26,7 @@ import type { DriftOptions } from './drift/watch.ts'
 import type { Pages } from './paging/paging.ts'
 import type { RecordOptions } from './records/options.ts'
 import type { QueryStyle } from './template.ts'
+import type { StreamKind, StreamOptions } from './protocols/streams/options.ts'
 
 export type ConnectionOptions = {
   /** `https://host[:port][/path]`: no user, query or fragment. Plain http only to this machine. */
@@ -125,7 +126,9 @@ export type OperationOptions = {
   readonly answer?: 'json' | 'text' | 'bytes'
   /** How a list goes on, for `each`. */
   readonly pages?: Pages
-  /** Instead of the connection's total. */
+  /** The answer is a stream of items, for `each`; `output` is the schema of one. Default: one answer. */
+  readonly stream?: StreamKind | StreamOptions
+  /** Instead of the connection's total. Of a stream: until it begins. */
   readonly timeout?: Duration
   /** OAuth scopes that it needs, for the report of `fairlead scopes`. Not sent: what is asked for stands in `auth`. */
   readonly scopes?: readonly string[]
@@ -164,9 +167,15 @@ export type Operation<Input = never, Output = unknown> = OperationHandle<Input, 
 }
 
 /** A connection whose operations are its properties: `payments.charge`. */
-export type Connection<Ins, Outs> = ConnectionDefinition & {
-  readonly [K in keyof Ins & keyof Outs]: Operation<Ins[K], Outs[K]>
+export type Connection<Ins, Outs, Streams = unknown> = ConnectionDefinition & {
+  readonly [K in keyof Ins & keyof Outs]: Operation<
+    Ins[K],
+    Given<Outs[K], K extends keyof Streams ? Streams[K] : unknown>
+  >
 }
+
+/** A streamed operation gives a list of what its `output` describes. */
+type Given<Output, Stream> = Stream extends StreamKind | StreamOptions ? readonly Output[] : Output
 
 export type ConnectionDefinition = Definition<'connection'> & { readonly options: ConnectionOptions }
 
@@ -186,7 +195,7 @@ export type ConnectionDefinition = Definition<'connection'> & { readonly options
  *   operations: { charge: { http: 'POST /charges', input: NewCharge, output: Charge, idempotent: 'key' } },
  * })
  */
-export function connection<Ins, Outs>(
+export function connection<Ins, Outs, Streams>(
   name: string,
   options: ConnectionOptions & {
     // Two mapped types, not one over a spec: each property is then inferred from its schemas alone, and the functions of
@@ -207,9 +216,9 @@ export function connection<Ins, Outs>(
          */
         readonly fallback?: K extends keyof Ins ? readonly FallbackStep<NoInfer<Ins[K]>, NoInfer<Outs[K]>>[] : never
       }
-    }
+    } & { readonly [K in keyof Streams]: { readonly stream?: Streams[K] } }
   },
-): Connection<Ins, Outs> {
+): Connection<Ins, Outs, Streams> {
   const { operations, ...rest } = options
   const definition: Record<string, unknown> = {}
   if (typeof operations === 'object' && operations !== null) {
@@ -229,7 +238,7 @@ export function connection<Ins, Outs>(
     name,
     options: { ...rest, ...(taken.length > 0 ? { [collided]: taken } : {}) },
   })
-  return define(definition) as Connection<Ins, Outs>
+  return define(definition) as Connection<Ins, Outs, Streams>
 }
 
 /** Names that an operation cannot have. */

@@ -25,7 +25,7 @@ export type Trail = {
         readonly ready: Ready
         readonly path: string
         readonly headers: Readonly<Record<string, string>>
-        readonly body: string | undefined
+        readonly body: string | Uint8Array | undefined
         readonly signature: string | undefined
       }
     | undefined
@@ -162,7 +162,8 @@ function tried(
 }
 
 /** The body with one more field, in front where its first brace is. A body that has no fields goes as it is. */
-function withField(body: string, name: string, value: string): string {
+function withField(body: string | Uint8Array, name: string, value: string): string | Uint8Array {
+  if (typeof body !== 'string') return body
   if (!body.startsWith('{')) {
     return body.startsWith('[') || body.startsWith('"')
       ? body

@@ -3,6 +3,7 @@ import { fault } from '#kernel/fault.ts'
 import type { HttpRequest } from '#kernel/http.ts'
 import type { Verdict } from '#resilience/policy.ts'
 import type { ConnectionOptions, Operation, OperationSpec, Timeouts } from './define.ts'
+import { protocolOf, type Protocol } from './protocols/protocol.ts'
 import type { PageStep } from './paging/paging.ts'
 import { placed } from './placement.ts'
 import { expandPath, formString, parseTemplate, pathShape, queryString, without } from './template.ts'
@@ -12,7 +13,7 @@ import { verdict } from './answers/verdict.ts'
 /** What an operation sends for an input: the path with its query, and the body. */
 export type Rendered = {
   readonly path: string
-  readonly body: string | undefined
+  readonly body: string | Uint8Array | undefined
   /** In addition to the operation's, for this request only. */
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -42,6 +43,7 @@ export type Ready = {
   readonly headers: Readonly<Record<string, string>>
   readonly answer: 'json' | 'text' | 'bytes'
   readonly timeouts: Required<HttpRequest['timeouts']>
+  readonly protocol: Protocol | undefined
   readonly judge: (error: unknown) => Verdict
   render(input: unknown, step?: PageStep): Rendered
 }
@@ -74,6 +76,7 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
   const natural = spec.idempotent === 'natural' || (spec.idempotent !== false && idempotent.has(method))
   const repeatable = keyed || natural
   const again = repeatable || spec.verify !== undefined
+  const protocol = protocolOf(spec, method)
   const bodiless = isBodiless(method, spec)
   const type = bodiless ? {} : { 'content-type': spec.body === 'form' ? form : json }
   return {
@@ -94,12 +97,14 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
       'accept-encoding': options.compressed === true ? 'gzip, br' : 'identity',
       'user-agent': 'fairlead',
       ...type,
+      ...protocol?.headers,
       ...lowered(version?.header === undefined ? undefined : { [version.header]: version.value }),
       ...lowered(options.headers),
       ...lowered(spec.headers),
     },
     answer: spec.answer ?? 'json',
     timeouts: timeoutsOf(options, spec),
+    protocol,
     judge: (error) => verdict(error, again),
     render: placed(renderer(template, spec, basePath(options.baseUrl), options.queryStyle), spec),
   }
@@ -125,6 +130,11 @@ function renderer(template: Template, spec: OperationSpec, base: string, style?:
   const taken = new Set([...params, ...queryNames])
   const plain = params.size === 0 && queryNames.size === 0
   return (input, step) => {
+    if (step?.headers !== undefined) return { ...render(input, step), headers: step.headers }
+    return render(input, step)
+  }
+
+  function render(input: unknown, step: PageStep | undefined): Rendered {
     if (step?.path !== undefined) return { path: step.path, body: undefined }
     if (!isRecord(input) || (plain && !inQuery && step?.fields === undefined)) return whole(input)
     const path = base + expandPath(template, input)

@@ -28,6 +28,7 @@ import { LastGood } from './fallback/last-good.ts'
 import { deferred } from './later/later.ts'
 import { prepare, type Ready } from './operation.ts'
 import { pager, type PageStep } from './paging/paging.ts'
+import { listed, walk } from './protocols/streams/walk.ts'
 import type { EndedCall } from './records/record.ts'
 import { Recorder } from './records/recorder.ts'
 
@@ -109,6 +110,8 @@ export type Shared = {
   readonly coerced: (ready: Ready, coercions: readonly Coercion[]) => void
   credential: ConnectionState['credential']
   lastFault: { readonly code: string; readonly at: number } | undefined
+  /** Streams that wait to be opened again: each ends its wait as `cancelled`. */
+  readonly pauses: Set<() => void>
 }
 
 export interface OpenConnection {
@@ -116,7 +119,7 @@ export interface OpenConnection {
   call<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options?: CallOptions): Promise<Output>
   /**
    * The items of a list, page after page; each page is a call of its own with its own total time, none beyond
-   * `options.deadline`. Throws what a call throws, and `connection.pages` rather than end early in silence.
+   * `options.deadline`. The items of a stream as they come, see `walk`. Throws what a call throws, and `connection.pages` rather than end early in silence.
    */
   each<Input, Output>(
     operation: OperationHandle<Input, Output>,
@@ -210,6 +213,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
     coerced: coercionNotes(log, () => shared.counters.coerced++),
     credential: 'unused',
     lastFault: undefined,
+    pauses: new Set(),
   }
 
   const readyOf = (operation: Pick<OperationHandle, 'connection' | 'name'>): Ready => {
@@ -227,12 +231,15 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
       } catch (error) {
         return Promise.reject(error)
       }
+      if (ready.protocol?.stream) return listed(shared, ready, input, options) as Promise<Output>
       // Checked by the output schema; without one, Output is unknown.
       if (fallsBack(ready.spec, options)) return callOrElse(shared, ready, input, options) as Promise<Output>
       return new OneCall(shared, ready, input, options, undefined).run() as Promise<Output>
     },
     async *each<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options: CallOptions = {}) {
       const ready = readyOf(operation)
+      if (ready.protocol?.stream)
+        return yield* walk(shared, ready, input, options) as AsyncGenerator<ItemOf<Output>, void>
       const pages = pager(ready.spec.pages, shared.origin)
       // Each page is another request: the caller's key would make the second page a repetition of the first.
       const { key: _key, ...rest } = options
@@ -291,6 +298,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
     close() {
       tokens?.close()
       pipeline.close()
+      for (const end of shared.pauses) end()
     },
   }
 }

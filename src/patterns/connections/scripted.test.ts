@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as z from 'zod'
 import { fault, isFault, type Fault } from '#kernel/fault.ts'
-import type { HttpRequest, HttpResponse } from '#kernel/http.ts'
+import { streamOf, type HttpRequest, type HttpResponse, type HttpStreamRequest } from '#kernel/http.ts'
 import { uuid7 } from '#kernel/id.ts'
 import { redactor } from '#kernel/redact.ts'
 import { secret, SecretValue } from '#kernel/secret.ts'
@@ -88,6 +88,7 @@ export function setup(
       if (isFault(reply)) throw reply
       return reply
     },
+    stream: async (request: HttpStreamRequest) => streamOf(await http.send({ ...request, maxBytes: 1_000_000 })),
   }
   // As the real transport: gives up at the first of its times, or when somebody releases it.
   const hang = (request: HttpRequest): Promise<HttpResponse> =>

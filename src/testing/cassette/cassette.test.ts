@@ -66,6 +66,7 @@ const api = (origin: string) =>
         output: z.object({ id: z.string(), email: z.email(), phone: z.string(), created: z.number() }),
         idempotent: 'key',
       },
+      feed: { http: 'GET /feed', stream: 'ndjson' },
       list: { http: 'GET /people', input: z.object({ email: z.string(), page: z.number() }) },
     },
   })
@@ -120,6 +121,24 @@ test('what was recorded is played back without anybody being asked, and holds no
     ['person1@example.com', 'person1@example.com'],
   )
   assert.equal(refused, 'connection.not_found')
+})
+
+test('a stream is recorded as far as it was read, masked by the names of its fields, and played back', async (t) => {
+  const [path, crm] = [file(t), await server(t)]
+  crm.answer = () => [200, person(1)]
+  const read = async (mode: 'record' | 'replay'): Promise<unknown[]> => {
+    const c = api(crm.origin)
+    await using tape = await cassette(path, { mode })
+    await using h = await harness({ use: [c], cassette: tape, secrets })
+    const got: unknown[] = []
+    for await (const item of h.app.each(c.feed, undefined)) got.push(item)
+    return got
+  }
+  assert.deepEqual(await read('record'), [person(1)])
+  const text = readFileSync(path, 'utf8')
+  for (const canary of canaries) assert.ok(!text.includes(canary), canary)
+  assert.equal(((await read('replay')) as { id: string }[])[0]!.id, 'p1')
+  assert.equal(crm.requests, 1)
 })
 
 test('a request that is not on the tape, or too often, or other, is refused and says why', async (t) => {

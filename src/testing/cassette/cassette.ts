@@ -3,7 +3,8 @@ import { checkOptions } from '#kernel/definition.ts'
 import { milliseconds, type Duration } from '#kernel/duration.ts'
 import type { Code } from '#kernel/codes.ts'
 import { fault, isFault, type Fault } from '#kernel/fault.ts'
-import type { HttpOut, HttpRequest, HttpResponse } from '#kernel/http.ts'
+import { streamOf, type HttpOut, type HttpRequest, type HttpResponse } from '#kernel/http.ts'
+import type { HttpStream, HttpStreamRequest } from '#kernel/http.ts'
 import { redactor, type Redactor } from '#kernel/redact.ts'
 import type { World } from '#app/fairlead.ts'
 import { systemClock } from '#app/runtime.ts'
@@ -131,6 +132,24 @@ class Player implements Cassette, HttpOut {
     }
   }
 
+  /** A stream is on the tape as what had come of it when its reader was done, in one piece. */
+  async stream(request: HttpStreamRequest): Promise<HttpStream> {
+    if (this.mode === 'replay') return streamOf(await this.#replay(request))
+    const at = this.#heard.push(() => this.#asked(request)) - 1
+    try {
+      const stream = await this.#inner!.stream(request)
+      const parts: Uint8Array[] = []
+      this.#heard[at] = () => ({
+        ...this.#asked(request),
+        answer: this.#answered({ ...stream, body: Buffer.concat(parts) }),
+      })
+      return { ...stream, chunks: kept(stream.chunks, parts) }
+    } catch (e) {
+      if (isFault(e)) this.#heard[at] = () => ({ ...this.#asked(request), fault: failed(e) })
+      throw e
+    }
+  }
+
   end(): Promise<readonly CassetteChange[]> {
     return (this.#ended ??= this.#end())
   }
@@ -153,7 +172,7 @@ class Player implements Cassette, HttpOut {
     return []
   }
 
-  #replay(request: HttpRequest): Promise<HttpResponse> {
+  #replay(request: Sent): Promise<HttpResponse> {
     const asked = this.#asked(request)
     const exchange = this.#tape.find((e) => !this.#used.has(e) && isSame(e, asked))
     if (exchange === undefined) return Promise.reject(this.#unmatched(asked))
@@ -192,7 +211,7 @@ class Player implements Cassette, HttpOut {
     return [...found, ...this.unused.map((request) => ({ request, changes: ['was not made'] }))]
   }
 
-  #asked({ pool, method, origin, path, headers, body }: HttpRequest): TapedExchange {
+  #asked({ pool, method, origin, path, headers, body }: Sent): TapedExchange {
     const taped = this.#disguise.request(body, headers['content-type'] ?? '')
     return {
       connection: pool,
@@ -203,9 +222,29 @@ class Player implements Cassette, HttpOut {
     }
   }
 
-  #answered({ status, headers, body }: HttpResponse): NonNullable<TapedExchange['answer']> {
+  #answered({ status, headers, body }: Omit<HttpResponse, 'phases'>): NonNullable<TapedExchange['answer']> {
     const taped = this.#disguise.answer(body, headers['content-type'] ?? '')
     return { status, headers: this.#disguise.headers(headers), ...(taped === undefined ? {} : { body: taped }) }
+  }
+}
+
+type Sent = HttpRequest | HttpStreamRequest
+
+/** The chunks as they pass, kept. The reader's end is handed on, also one that has read nothing. */
+function kept(chunks: HttpStream['chunks'], parts: Uint8Array[]): HttpStream['chunks'] {
+  return {
+    async next() {
+      const result = await chunks.next()
+      if (result.done !== true) parts.push(result.value)
+      return result
+    },
+    async return() {
+      await chunks.return?.()
+      return { done: true, value: undefined }
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
   }
 }
 

@@ -84,7 +84,20 @@ export class Disguise {
       return { base64: Buffer.from(bytes).toString('base64') }
     }
     if (type.includes('form-urlencoded')) return { text: this.path(`?${text}`).slice(1) }
-    return { text: answer ? this.#text(text) : this.#masking.text(text) }
+    const lines = text.split('\n').map((line) => this.#line(line, instead, answer))
+    return { text: lines.join('\n') }
+  }
+
+  /** A line of text; one of a stream (NDJSON, the data of an event) holds JSON whose fields have names. */
+  #line(line: string, instead: (name: string, v: unknown) => unknown, answer: boolean): string {
+    const [, field = '', json] = /^(data: ?)?([{[].*)$/.exec(line) ?? []
+    try {
+      if (json !== undefined)
+        return field + JSON.stringify(this.#walk(parseJson(Buffer.from(json)), '', instead, answer))
+    } catch {
+      // It only began like JSON.
+    }
+    return answer ? this.#text(line) : this.#masking.text(line)
   }
 
   #walk(value: unknown, path: string, instead: (name: string, v: unknown) => unknown, answer: boolean): unknown {

@@ -70,7 +70,7 @@ export class Fleet {
         clock,
         random: { float: () => this.#world.chance.float(`${process.name} jitter`), bytes: (n) => ids.bytes(n) },
         ids: uuid7(clock, ids),
-        http: { send: () => Promise.reject(new Error('no network')) },
+        http: { send: noNetwork, stream: noNetwork },
         files: { read: () => Promise.reject(new Error('no files')), stat: () => Promise.reject(new Error('no files')) },
         secrets: { read: () => Promise.reject(new Error('no secrets')) },
         redact,
@@ -195,6 +195,8 @@ export class Fleet {
 }
 
 /** A fault on its way to the log is masked by whoever writes it: what counts is what the engine puts beside it. */
+const noNetwork = (): Promise<never> => Promise.reject(new Error('no network'))
+
 function shows(fields: unknown, secret: string): boolean {
   const text = JSON.stringify(fields ?? {}, (_, v: unknown) => (isFault(v) ? undefined : v))
   return text.includes(secret)

@@ -5,6 +5,7 @@ import { fieldsOf, headerProblems, isFieldName, isSpan } from './parts.ts'
 import type { Operation } from '../define.ts'
 import { fallbackProblems } from '../fallback/fallback.ts'
 import { isSafe } from '../operation.ts'
+import { streamProblems } from '../protocols/streams/options.ts'
 import { parseTemplate } from '../template.ts'
 
 const known = [
@@ -19,6 +20,7 @@ const known = [
   'headerFields',
   'answer',
   'pages',
+  'stream',
   'verify',
   'fallback',
   'timeout',
@@ -96,6 +98,7 @@ export function checkOperation(
     safe || idempotent === 'natural' || (idempotent === undefined && (method === 'PUT' || method === 'DELETE'))
   const recognised = once || idempotent === 'key' || spec['verify'] !== undefined
   problems.push(...fallbackProblems(`${path}.fallback`, operation.spec, { once, recognised, later }))
+  problems.push(...streamProblems(`${path}.stream`, spec, safe || idempotent === 'natural'))
   return [...problems, ...verifyProblems(`${path}.verify`, spec['verify'], all)]
 }
 
@@ -109,6 +112,8 @@ function verifyProblems(path: string, verify: unknown, all: readonly Operation<u
   if (!asked) {
     const fix = `use one of ${all.map((o) => o.name).join(', ')}`
     problems.push({ path: `${path}.call`, message: `there is no operation ${JSON.stringify(call)}`, fix })
+  } else if (asked.spec.stream !== undefined) {
+    problems.push({ path: `${path}.call`, message: 'a stream has no one answer', fix: 'name a read without `stream`' })
   } else if (!('problem' in template) && !isSafe(template.method) && asked.spec.idempotent !== 'natural') {
     const fix = "name a GET; or mark it idempotent: 'natural' if it only reads"
     problems.push({ path: `${path}.call`, message: 'verifying must not change anything', fix })

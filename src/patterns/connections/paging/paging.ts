@@ -28,7 +28,11 @@ export type Pages =
     }
 
 /** What the next request has that the first had not: fields in place of the input's, or a whole path on the same origin. */
-export type PageStep = { readonly fields?: Readonly<Record<string, string | number>>; readonly path?: string }
+export type PageStep = {
+  readonly fields?: Readonly<Record<string, string | number>>
+  readonly path?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
 
 export type Page = {
   /** The answer as it came, before the output schema: a schema may strip the cursor. */

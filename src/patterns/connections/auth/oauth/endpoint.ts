@@ -3,13 +3,16 @@ import { importJWK, importPKCS8, SignJWT, type CryptoKey } from 'jose'
 import * as oauth from 'oauth4webapi'
 import type { Code } from '#kernel/codes.ts'
 import { fault, isFault, toFault, type Fault } from '#kernel/fault.ts'
+import type { HttpOut } from '#kernel/http.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Secret, SecretValue } from '#kernel/secret.ts'
 import { someValue, unusable } from '../credential.ts'
 import type { Authenticate, JwtBearer, OAuth, SigningKey } from './define.ts'
 import { authorizationServerFetch, type Fetch } from './fetch.ts'
 
-export type EndpointRuntime = Pick<Runtime, 'clock' | 'random' | 'http' | 'secrets' | 'redact'>
+export type EndpointRuntime = Pick<Runtime, 'clock' | 'random' | 'secrets' | 'redact'> & {
+  readonly http: Pick<HttpOut, 'send'>
+}
 
 /** What the token endpoint gave. `life` in milliseconds from the request. */
 export type Granted = {

@@ -20,7 +20,7 @@ const maxBytes = 262_144
  * The one door out as a fetch, for the authorization server only: sockets of its own, no redirects, 15 s, 256 KiB. What
  * says nothing about us (429, 5xx, no answer) throws `connection.token`; a refusal is an answer.
  */
-export function authorizationServerFetch(http: HttpOut, connection: string): Fetch {
+export function authorizationServerFetch(http: Pick<HttpOut, 'send'>, connection: string): Fetch {
   return async (url, { method, headers, body }) => {
     const { origin, pathname, search } = new URL(url)
     const answer = await http.send({

@@ -3,12 +3,12 @@ import { fault, isFault, toFault, type Fault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Credential } from '../credential.ts'
 import type { OAuth } from './define.ts'
-import type { Endpoint, Granted } from './endpoint.ts'
+import type { Endpoint, EndpointRuntime, Granted } from './endpoint.ts'
 import { currentOf, kept, usable, type Current } from './life.ts'
 import type { Grant, TokenRow } from './row.ts'
 import { TokenStore, type Seen, type TokenKeys } from './store.ts'
 
-export type TokenRuntime = Pick<Runtime, 'clock' | 'random' | 'ids' | 'http' | 'secrets' | 'redact' | 'log'>
+export type TokenRuntime = EndpointRuntime & Pick<Runtime, 'ids' | 'log'>
 
 export type TokenDeps = {
   readonly runtime: TokenRuntime

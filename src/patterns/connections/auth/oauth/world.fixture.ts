@@ -34,7 +34,7 @@ export const person = authorizationCode({
 export const canary = 'canary-client-secret'
 
 /** An authorization server behind the HTTP port that counts, rotates, and fails as it is told. */
-export class AuthServer implements HttpOut {
+export class AuthServer implements Pick<HttpOut, 'send'> {
   readonly asked: Record<string, string>[] = []
   readonly headers: Readonly<Record<string, string>>[] = []
   /** Seconds. */
@@ -123,7 +123,7 @@ export class World {
     return new World(await openStore(':memory:', clock), clock)
   }
 
-  runtime(seed: number, http: HttpOut = this.server) {
+  runtime(seed: number, http: Pick<HttpOut, 'send'> = this.server) {
     const random = seededRandom(seed)
     return {
       clock: this.clock,
@@ -144,7 +144,7 @@ export class World {
       name = 'crm',
       keys = this.keys,
       http = this.server,
-    }: { name?: string; keys?: TokenKeys | undefined; http?: HttpOut } = {},
+    }: { name?: string; keys?: TokenKeys | undefined; http?: Pick<HttpOut, 'send'> } = {},
   ): Process {
     const logged: Process['logged'] = []
     const log = {
