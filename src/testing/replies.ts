@@ -6,7 +6,9 @@ import type { OperationHandle } from '#kernel/handle.ts'
 import type { Operation } from '#patterns/connections/define.ts'
 import { whole } from '#patterns/connections/protocols/whole.ts'
 import { parseTemplate, type Template } from '#patterns/connections/template.ts'
+import { protocolOf, type Protocol } from '#patterns/connections/protocols/protocol.ts'
 import { inputOf } from '#patterns/connections/unrender.ts'
+import { wrapped } from './protocol-replies.ts'
 import { Hung, playStream, type StreamReply } from './stream-replies.ts'
 
 /** What other people's API does with a call. A plain value is a 200 with it as JSON. */
@@ -45,6 +47,7 @@ type Sent = HttpRequest | HttpStreamRequest
 type Script = {
   readonly template: Template
   readonly operation: Operation
+  readonly protocol: Protocol | undefined
   readonly replies: unknown[]
   readonly called: Called[]
 }
@@ -69,7 +72,8 @@ export class ScriptedHttp implements HttpOut {
     const template = parseTemplate(operation.spec.http)
     if ('problem' in template)
       throw fault('config.option', { message: `the line of ${operation.name} ${template.problem}` })
-    this.#scripts.push({ template, operation, replies: [...replies], called: [] })
+    const protocol = protocolOf(operation.spec, template.method)
+    this.#scripts.push({ template, operation, protocol, replies: [...replies], called: [] })
   }
 
   called(handle: OperationHandle): readonly Called[] {
@@ -101,7 +105,7 @@ export class ScriptedHttp implements HttpOut {
       })
       const next = s.replies.length > 1 ? s.replies.shift() : s.replies[0]
       const value: unknown = typeof next === 'function' ? await (next as (input: unknown) => unknown)(input) : next
-      return { reply: isReply(value) ? value : reply(200, value), operation: s.operation }
+      return { reply: isReply(value) ? value : reply(200, wrapped(s.operation, value)), operation: s.operation }
     }
     throw fault('connection.unreachable', {
       message: `no reply is scripted for ${request.method} ${request.path}: use t.answer(operation, reply)`,
@@ -114,7 +118,7 @@ export class ScriptedHttp implements HttpOut {
     let best: { readonly script: Script; readonly input: Record<string, unknown>; readonly fits: number } | undefined
     for (const script of this.#scripts) {
       if (script.operation.connection !== request.pool) continue
-      const input = inputOf(script.template, request)
+      const input = inputOf(script.template, request, script.protocol)
       const fits = script.template.texts.join('').length
       if (input && (best === undefined || fits > best.fits)) best = { script, input, fits }
     }

@@ -64,7 +64,7 @@ export async function resend(deps: OperationDeps, query: Resend): Promise<Resent
   )
   const [newest] = await runtime.store.read({ read: 'calls', connection: name, limit: 1 })
   const correlation = record.correlation ?? record.id
-  const input = as === undefined ? query.input : inputOf(template, { method: record.method, ...as })
+  const input = as === undefined ? query.input : inputOf(template, { method: record.method, ...as }, ready.protocol)
   const options = {
     correlation,
     resent: true as const,

@@ -1,7 +1,6 @@
 import type { Code, FaultKind } from '#kernel/codes.ts'
 import type { FellBack } from '#kernel/context.ts'
 import { fault, isFault, toFault, type Fault } from '#kernel/fault.ts'
-import type { HttpResponse } from '#kernel/http.ts'
 import { parse } from '#kernel/schema.ts'
 import type { Attempt, RunOptions } from '#resilience/policy.ts'
 import { bodyOf, outputOf } from './answers/output.ts'
@@ -216,7 +215,7 @@ export class OneCall {
     const ready = this.#shared.operations.get(verify.call)!
     const input = verify.input(this.#input)
     const rendered = ready.render(ready.spec.input === undefined ? input : await parse(ready.spec.input, input))
-    let response: HttpResponse
+    let response: Exchanged
     try {
       response = await this.#send(attempt, { ready, rendered, verifying: true })
     } catch (error) {

@@ -26,6 +26,7 @@ import type { DriftOptions } from './drift/watch.ts'
 import type { Pages } from './paging/paging.ts'
 import type { RecordOptions } from './records/options.ts'
 import type { QueryStyle } from './template.ts'
+import type { GraphqlOptions } from './protocols/graphql/options.ts'
 import type { StreamKind, StreamOptions } from './protocols/streams/options.ts'
 
 export type ConnectionOptions = {
@@ -126,6 +127,8 @@ export type OperationOptions = {
   readonly answer?: 'json' | 'text' | 'bytes'
   /** How a list goes on, for `each`. */
   readonly pages?: Pages
+  /** A GraphQL document: the input are its variables, the output is `data`. With `http: 'POST /graphql'`. */
+  readonly graphql?: string | GraphqlOptions
   /** The answer is a stream of items, for `each`; `output` is the schema of one. Default: one answer. */
   readonly stream?: StreamKind | StreamOptions
   /** Instead of the connection's total. Of a stream: until it begins. */

@@ -5,6 +5,7 @@ import type { Credential } from './auth/credential.ts'
 import { classify, type Asked } from './answers/classify.ts'
 import { decodeLoosely } from './answers/decode.ts'
 import type { Ready, Rendered } from './operation.ts'
+import type { Exchanged } from './protocols/protocol.ts'
 import { rateLimitOf } from './answers/rate-limit.ts'
 import type { Tried } from './records/record.ts'
 import type { Shared } from './run.ts'
@@ -82,12 +83,12 @@ export function answered(
   trail: Trail,
   request: Request,
   from: number,
-  response: HttpResponse,
+  response: Exchanged,
 ): Fault | undefined {
   if (!request.verifying || trail.sent?.ready === request.ready) trail.response = response
   const { limiter } = shared.pipeline
   if (limiter) {
-    const left = rateLimitOf(response.headers, shared.deps.runtime.clock)
+    const left = response.reading?.left ?? rateLimitOf(response.headers, shared.deps.runtime.clock)
     if (left) limiter.correct(left)
   }
   shared.drift?.look(request.ready.name, response, from)
@@ -107,15 +108,17 @@ export function unanswered(shared: Shared, trail: Trail, request: Request, from:
   return failure
 }
 
-function judged(shared: Shared, response: HttpResponse, request: Request, trail: Trail): Fault | undefined {
-  if (response.status >= 200 && response.status < 300 && shared.rules.length === 0) return undefined
+function judged(shared: Shared, response: Exchanged, request: Request, trail: Trail): Fault | undefined {
+  const { reading } = response
+  const meant = reading?.meant
+  if (response.status >= 200 && response.status < 300 && shared.rules.length === 0 && !meant) return undefined
   let decoded: { readonly value: unknown } | undefined
   const answer = {
     status: response.status,
     headers: response.headers,
-    body: () => (decoded ??= { value: decodeLoosely(response) }).value,
+    body: () => (reading ? reading.body : (decoded ??= { value: decodeLoosely(response) }).value),
   }
-  return classify(answer, asked(request, trail), shared.rules, shared.deps.runtime.clock.now())
+  return classify(answer, asked(request, trail), shared.rules, shared.deps.runtime.clock.now(), meant)
 }
 
 function asked({ ready, verifying }: Request, trail: Trail): Asked {

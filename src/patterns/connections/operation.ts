@@ -3,6 +3,7 @@ import { fault } from '#kernel/fault.ts'
 import type { HttpRequest } from '#kernel/http.ts'
 import type { Verdict } from '#resilience/policy.ts'
 import type { ConnectionOptions, Operation, OperationSpec, Timeouts } from './define.ts'
+import { jsonText, notFields } from './json-text.ts'
 import { protocolOf, type Protocol } from './protocols/protocol.ts'
 import type { PageStep } from './paging/paging.ts'
 import { placed } from './placement.ts'
@@ -73,10 +74,11 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
   const { method } = template
   const { apiVersion: version } = options
   const keyed = spec.idempotent === 'key'
-  const natural = spec.idempotent === 'natural' || (spec.idempotent !== false && idempotent.has(method))
+  const protocol = protocolOf(spec, method)
+  const nature = protocol?.natural ?? idempotent.has(method)
+  const natural = spec.idempotent === 'natural' || (spec.idempotent !== false && nature)
   const repeatable = keyed || natural
   const again = repeatable || spec.verify !== undefined
-  const protocol = protocolOf(spec, method)
   const bodiless = isBodiless(method, spec)
   const type = bodiless ? {} : { 'content-type': spec.body === 'form' ? form : json }
   return {
@@ -106,7 +108,9 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
     timeouts: timeoutsOf(options, spec),
     protocol,
     judge: (error) => verdict(error, again),
-    render: placed(renderer(template, spec, basePath(options.baseUrl), options.queryStyle), spec),
+    render: protocol?.encode
+      ? enclosed(template, basePath(options.baseUrl), protocol.encode)
+      : placed(renderer(template, spec, basePath(options.baseUrl), options.queryStyle), spec),
   }
 }
 
@@ -164,25 +168,24 @@ function renderer(template: Template, spec: OperationSpec, base: string, style?:
   }
 }
 
+/** The whole input, path parameters aside, as one thing that a protocol understands. */
+function enclosed(template: Template, base: string, encode: NonNullable<Protocol['encode']>): Ready['render'] {
+  const params = new Set(template.params)
+  return (input = {}, step) => {
+    if (!isRecord(input)) throw notFields(input)
+    const fields = encode({ ...without(input, params), ...step?.fields })
+    const path = base + expandPath(template, input)
+    if ('body' in fields) return { path: withQuery(path, template.query, ''), body: fields.body }
+    return { path: withQuery(path, template.query, queryString(fields.query)), body: undefined }
+  }
+}
+
 function encoded(value: unknown, spec: OperationSpec): string {
   if (spec.body === 'form') {
     if (!isRecord(value)) throw notFields(value)
     return formString(value)
   }
-  let text: string | undefined
-  try {
-    text = JSON.stringify(value)
-  } catch (cause) {
-    // A cycle or a bigint. The message of the platform may quote property names only.
-    throw fault('schema.invalid', { message: 'the input cannot be written as JSON', cause, detail: { issues: [] } })
-  }
-  if (text === undefined) throw notFields(value)
-  return text
-}
-
-function notFields(value: unknown): Error {
-  const message = `the input must be an object with fields, it is ${Array.isArray(value) ? 'a list' : typeof value}`
-  return fault('schema.invalid', { message, detail: { issues: [{ path: '', message }] } })
+  return jsonText(value)
 }
 
 function withQuery(path: string, fixed: string, asked: string): string {

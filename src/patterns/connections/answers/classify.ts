@@ -33,6 +33,13 @@ export type Answer = {
   readonly body: () => unknown
 }
 
+/** What a protocol on top of HTTP makes of an answer. `retryAfter` in milliseconds; `detail` holds identifiers, no payload. */
+export type Meant = {
+  readonly code: Code
+  readonly retryAfter?: number
+  readonly detail?: Readonly<Record<string, unknown>>
+}
+
 /** What is known about the call when its answer is judged. */
 export type Asked = {
   readonly connection: string
@@ -52,14 +59,20 @@ export type Asked = {
  * 2xx is success. 3xx is never followed. 502, 504 and 520–527 come from something in front of the API that may already
  * have passed the request on: for a call that must not happen twice they are ambiguous, for others transient. When the
  * same request may have been there before, 404 and 410 to DELETE mean that it has worked, and 409 to a keyed call that
- * the first one is still running.
+ * the first one is still running. `meant`, what a protocol on top of HTTP reads in it, comes behind the rules and before the table.
  */
-export function classify(answer: Answer, asked: Asked, rules: readonly Rule[], now: number): Fault | undefined {
+export function classify(
+  answer: Answer,
+  asked: Asked,
+  rules: readonly Rule[],
+  now: number,
+  meant?: Meant,
+): Fault | undefined {
   const ruled = rules.length > 0 ? byRule(answer, rules) : 'no rule'
-  const code = ruled === 'no rule' ? codeOf(answer, asked) : ruled
+  const code = ruled === 'no rule' ? (meant?.code ?? codeOf(answer, asked)) : ruled
   if (code === undefined) return undefined
   const { status, headers } = answer
-  const told = retryAfter(headers['retry-after'], now, headers['date'])
+  const told = retryAfter(headers['retry-after'], now, headers['date']) ?? meant?.retryAfter
   const type = problemType(answer)
   return fault(code, {
     message: `${asked.connection}.${asked.operation} was answered ${status}`,
@@ -68,6 +81,7 @@ export function classify(answer: Answer, asked: Asked, rules: readonly Rule[], n
       operation: asked.operation,
       status,
       ...(type === undefined ? {} : { type }),
+      ...meant?.detail,
     },
     ...(told === undefined ? {} : { retryAfter: told }),
   })

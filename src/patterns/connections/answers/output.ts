@@ -4,11 +4,13 @@ import type { HttpResponse } from '#kernel/http.ts'
 import { invalid, type Schema } from '#kernel/schema.ts'
 import { named } from '../exchange.ts'
 import type { Ready } from '../operation.ts'
+import type { Exchanged } from '../protocols/protocol.ts'
 import { coerce, type Coercion } from './coerce.ts'
 import { decode } from './decode.ts'
 
 /** The body of an answer, as the operation says that it is written; undefined when it has none. */
-export function bodyOf(response: HttpResponse, ready: Ready): unknown {
+export function bodyOf(response: HttpResponse & Pick<Exchanged, 'reading'>, ready: Ready): unknown {
+  if (response.reading) return response.reading.value
   if (response.status === 204 || response.status === 205 || ready.method === 'HEAD') return undefined
   // A repeated DELETE: gone is done, and their body speaks of an error that is none.
   if (ready.method === 'DELETE' && response.status >= 400) return undefined

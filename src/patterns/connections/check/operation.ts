@@ -2,9 +2,10 @@ import { checkName, checkOptions, type Problem } from '#kernel/definition.ts'
 import { isSchema } from '#kernel/schema.ts'
 import { placementProblems } from './placement.ts'
 import { fieldsOf, headerProblems, isFieldName, isSpan } from './parts.ts'
-import type { Operation } from '../define.ts'
+import type { Operation, OperationSpec } from '../define.ts'
 import { fallbackProblems } from '../fallback/fallback.ts'
 import { isSafe } from '../operation.ts'
+import { documentOf, graphqlProblems } from '../protocols/graphql/options.ts'
 import { streamProblems } from '../protocols/streams/options.ts'
 import { parseTemplate } from '../template.ts'
 
@@ -21,6 +22,7 @@ const known = [
   'answer',
   'pages',
   'stream',
+  'graphql',
   'verify',
   'fallback',
   'timeout',
@@ -93,12 +95,13 @@ export function checkOperation(
   const { scopes } = spec
   if (scopes !== undefined && !(Array.isArray(scopes) && scopes.every((s) => typeof s === 'string' && s !== '')))
     add('scopes', 'is not a list of scopes', "use ['orders.read']")
+  problems.push(...graphqlProblems(`${path}.graphql`, spec, method, params))
   const safe = method !== undefined && isSafe(method)
-  const once =
-    safe || idempotent === 'natural' || (idempotent === undefined && (method === 'PUT' || method === 'DELETE'))
+  const reads = safe || readsOnly(operation.spec)
+  const once = reads || (idempotent === undefined && (method === 'PUT' || method === 'DELETE'))
   const recognised = once || idempotent === 'key' || spec['verify'] !== undefined
   problems.push(...fallbackProblems(`${path}.fallback`, operation.spec, { once, recognised, later }))
-  problems.push(...streamProblems(`${path}.stream`, spec, safe || idempotent === 'natural'))
+  problems.push(...streamProblems(`${path}.stream`, spec, reads))
   return [...problems, ...verifyProblems(`${path}.verify`, spec['verify'], all)]
 }
 
@@ -114,7 +117,7 @@ function verifyProblems(path: string, verify: unknown, all: readonly Operation<u
     problems.push({ path: `${path}.call`, message: `there is no operation ${JSON.stringify(call)}`, fix })
   } else if (asked.spec.stream !== undefined) {
     problems.push({ path: `${path}.call`, message: 'a stream has no one answer', fix: 'name a read without `stream`' })
-  } else if (!('problem' in template) && !isSafe(template.method) && asked.spec.idempotent !== 'natural') {
+  } else if (!('problem' in template) && !isSafe(template.method) && !readsOnly(asked.spec)) {
     const fix = "name a GET; or mark it idempotent: 'natural' if it only reads"
     problems.push({ path: `${path}.call`, message: 'verifying must not change anything', fix })
   }
@@ -128,13 +131,17 @@ function verifyProblems(path: string, verify: unknown, all: readonly Operation<u
   return problems
 }
 
+function readsOnly(spec: OperationSpec): boolean {
+  return spec.idempotent === 'natural' || documentOf(spec)?.kind === 'query'
+}
+
 function pagesProblems(path: string, pages: unknown): Problem[] {
   if (pages === undefined) return []
   const styles = ['cursor', 'page', 'offset', 'link']
   const style = typeof pages === 'object' && pages !== null ? (pages as { style?: unknown }).style : pages
   const problems: Problem[] =
     typeof pages === 'object'
-      ? checkOptions(path, pages, ['style', 'param', 'next', 'after', 'more', 'items', 'first', 'most'])
+      ? checkOptions(path, pages, ['style', 'param', 'next', 'after', 'more', 'items', 'first', 'most', 'token'])
       : []
   if (!styles.includes(style as string))
     problems.push({ path, message: 'is not a style of paging', fix: `use ${styles.join(', ')}` })
@@ -148,6 +155,8 @@ function pagesProblems(path: string, pages: unknown): Problem[] {
   if (o['next'] !== undefined && o['after'] !== undefined) {
     problems.push({ path: `${path}.after`, message: 'contradicts `next`', fix: 'keep one of them' })
   }
+  if (o['token'] !== undefined && o['token'] !== true)
+    problems.push({ path: `${path}.token`, message: 'is not true', fix: 'use true, or remove it' })
   if (o['first'] !== undefined && !(Number.isInteger(o['first']) && (o['first'] as number) >= 0)) {
     problems.push({ path: `${path}.first`, message: 'is not a page', fix: 'use a whole number from 0' })
   }

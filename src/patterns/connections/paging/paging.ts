@@ -17,6 +17,8 @@ export type Pages =
       readonly next?: string
       /** Instead of `next`: the cursor is this field of the last item (`'id'`), as long as `more` is not false. */
       readonly after?: string
+      /** The cursor is a token, also when it looks like an address (base64 may begin with `/`). */
+      readonly token?: true
       /** Where the answer says that there is more: `'has_more'`. */
       readonly more?: string
       /** Where the items are: `'data.items'`. Default the answer itself, or its first list. */
@@ -123,7 +125,7 @@ export function pager(
     const cursor = cursorOf(page)
     if (cursor === undefined || cursor === null || cursor === '' || cursor === false) return undefined
     if (typeof cursor !== 'string' && typeof cursor !== 'number') return fail('the cursor is neither text nor a number')
-    if (/^(?:https?:\/\/|\/|\?)/.test(String(cursor))) return address(String(cursor), page)
+    if (options?.token !== true && /^(?:https?:\/\/|\/|\?)/.test(String(cursor))) return address(String(cursor), page)
     once(String(cursor))
     return { fields: { [param]: cursor } }
   }
