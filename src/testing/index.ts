@@ -6,7 +6,7 @@ export {
   type CassetteMode,
   type CassetteOptions,
 } from './cassette/cassette.ts'
-export { cut, hang, refused, reply, type Reply } from './replies.ts'
+export { cut, hang, refused, reply, type Reply } from './reply.ts'
 export type { ChaosRule } from '#app/http/chaos.ts'
 export { stream, type StreamReply } from './stream-replies.ts'
 export { virtualClock, type VirtualClock } from './clock.ts'

@@ -9,31 +9,8 @@ import { parseTemplate, type Template } from '#patterns/connections/template.ts'
 import { protocolOf, type Protocol } from '#patterns/connections/protocols/protocol.ts'
 import { inputOf } from '#patterns/connections/unrender.ts'
 import { wrapped } from './protocol-replies.ts'
+import type { Reply } from './reply.ts'
 import { Hung, playStream, type StreamReply } from './stream-replies.ts'
-
-/** What other people's API does with a call. A plain value is a 200 with it as JSON. */
-export type Reply =
-  | {
-      readonly '~reply': 'http'
-      readonly status: number
-      readonly body: unknown
-      readonly headers: Readonly<Record<string, string>>
-    }
-  /** The request was carried out, and then the connection was cut. */
-  | { readonly '~reply': 'cut' }
-  /** No answer ever comes: the caller's own limit ends it. */
-  | { readonly '~reply': 'hang' }
-  /** Nothing could be sent. */
-  | { readonly '~reply': 'refused' }
-  | StreamReply
-
-/** `reply(429, {}, { 'retry-after': '2' })` */
-export function reply(status: number, body: unknown = {}, headers: Readonly<Record<string, string>> = {}): Reply {
-  return { '~reply': 'http', status, body, headers }
-}
-export const cut: Reply = { '~reply': 'cut' }
-export const hang: Reply = { '~reply': 'hang' }
-export const refused: Reply = { '~reply': 'refused' }
 
 export type Called = {
   readonly input: Record<string, unknown>
@@ -105,7 +82,7 @@ export class ScriptedHttp implements HttpOut {
       })
       const next = s.replies.length > 1 ? s.replies.shift() : s.replies[0]
       const value: unknown = typeof next === 'function' ? await (next as (input: unknown) => unknown)(input) : next
-      return { reply: isReply(value) ? value : reply(200, wrapped(s.operation, value)), operation: s.operation }
+      return { reply: isReply(value) ? value : wrapped(s.operation, value), operation: s.operation }
     }
     throw fault('connection.unreachable', {
       message: `no reply is scripted for ${request.method} ${request.path}: use t.answer(operation, reply)`,

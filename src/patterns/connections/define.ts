@@ -27,6 +27,7 @@ import type { Pages } from './paging/paging.ts'
 import type { RecordOptions } from './records/options.ts'
 import type { QueryStyle } from './template.ts'
 import type { GraphqlOptions } from './protocols/graphql/options.ts'
+import type { SoapOptions } from './protocols/soap/options.ts'
 import type { StreamKind, StreamOptions } from './protocols/streams/options.ts'
 
 export type ConnectionOptions = {
@@ -129,6 +130,8 @@ export type OperationOptions = {
   readonly pages?: Pages
   /** A GraphQL document: the input are its variables, the output is `data`. With `http: 'POST /graphql'`. */
   readonly graphql?: string | GraphqlOptions
+  /** A SOAP envelope with slots for the input. With `http: 'POST /service'`. */
+  readonly soap?: SoapOptions
   /** The answer is a stream of items, for `each`; `output` is the schema of one. Default: one answer. */
   readonly stream?: StreamKind | StreamOptions
   /** Instead of the connection's total. Of a stream: until it begins. */

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { mask, type Redactor } from '#kernel/redact.ts'
+import { maskXml } from '#patterns/connections/records/mask-xml.ts'
 import { masking, type Masking } from '#patterns/connections/records/masking.ts'
 import { parseJson } from '#kernel/json.ts'
 import type { TapedBody } from './tape.ts'
@@ -84,6 +85,7 @@ export class Disguise {
       return { base64: Buffer.from(bytes).toString('base64') }
     }
     if (type.includes('form-urlencoded')) return { text: this.path(`?${text}`).slice(1) }
+    if (/[/+]xml\b/.test(type)) return { text: maskXml(text, this.#masking) }
     const lines = text.split('\n').map((line) => this.#line(line, instead, answer))
     return { text: lines.join('\n') }
   }

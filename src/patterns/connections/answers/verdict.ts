@@ -7,7 +7,15 @@ const untold = 1_000
 const stop: Verdict = Object.freeze({ retry: false, failure: false })
 
 /** Answers that another try would only repeat: they were complete, and not what was declared. */
-const lasting: ReadonlySet<unknown> = new Set(['json', 'encoding', 'shape', 'too-large', 'no-list', 'media-type'])
+const lasting: ReadonlySet<unknown> = new Set([
+  'json',
+  'encoding',
+  'shape',
+  'too-large',
+  'no-list',
+  'media-type',
+  'xml',
+])
 
 /** Whether the answer was complete but not usable: what was asked has happened, and asking again would not help. */
 export function isLasting(f: Fault): boolean {

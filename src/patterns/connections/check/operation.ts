@@ -6,6 +6,7 @@ import type { Operation, OperationSpec } from '../define.ts'
 import { fallbackProblems } from '../fallback/fallback.ts'
 import { isSafe } from '../operation.ts'
 import { documentOf, graphqlProblems } from '../protocols/graphql/options.ts'
+import { soapProblems } from '../protocols/soap/options.ts'
 import { streamProblems } from '../protocols/streams/options.ts'
 import { parseTemplate } from '../template.ts'
 
@@ -23,6 +24,7 @@ const known = [
   'pages',
   'stream',
   'graphql',
+  'soap',
   'verify',
   'fallback',
   'timeout',
@@ -96,6 +98,7 @@ export function checkOperation(
   if (scopes !== undefined && !(Array.isArray(scopes) && scopes.every((s) => typeof s === 'string' && s !== '')))
     add('scopes', 'is not a list of scopes', "use ['orders.read']")
   problems.push(...graphqlProblems(`${path}.graphql`, spec, method, params))
+  problems.push(...soapProblems(`${path}.soap`, spec, method, params))
   const safe = method !== undefined && isSafe(method)
   const reads = safe || readsOnly(operation.spec)
   const once = reads || (idempotent === undefined && (method === 'PUT' || method === 'DELETE'))

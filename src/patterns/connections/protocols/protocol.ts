@@ -4,6 +4,7 @@ import type { Left } from '../answers/rate-limit.ts'
 import type { OperationSpec } from '../define.ts'
 import type { Sent } from '../unrender.ts'
 import { graphqlProtocol } from './graphql/graphql.ts'
+import { soapProtocol } from './soap/soap.ts'
 import { streamProtocol } from './streams/open.ts'
 import { streamPlan, type StreamPlan } from './streams/options.ts'
 
@@ -46,6 +47,7 @@ export type Protocol = {
 /** The protocol of an operation, or undefined for plain REST. */
 export function protocolOf(spec: OperationSpec, method: string): Protocol | undefined {
   if (spec.stream !== undefined) return streamProtocol(streamPlan(spec.stream, method, spec.answer ?? 'json'))
+  if (spec.soap !== undefined) return soapProtocol(spec.soap)
   if (spec.graphql !== undefined) return graphqlProtocol(spec.graphql, method)
   return undefined
 }

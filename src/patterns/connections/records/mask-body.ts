@@ -1,4 +1,5 @@
 import { mask } from '#kernel/redact.ts'
+import { maskXml } from './mask-xml.ts'
 import type { Masking } from './masking.ts'
 
 /** Most characters of a body that a call record shows. */
@@ -18,7 +19,11 @@ export function shownBody(body: string | Uint8Array, type: string, size: number,
   const text = typeof body === 'string' ? body.slice(0, looked) : lossy.decode(body.subarray(0, looked))
   if (typeof body !== 'string' && isBinary(text)) return `[${size} bytes]`
   const cut = (typeof body === 'string' ? body.length : body.byteLength) > looked || size > looked
-  const named = type.includes('form-urlencoded') ? maskForm(text, masking) : maskJson(text, masking)
+  const named = /[/+]xml\b/.test(type)
+    ? maskXml(text, masking)
+    : type.includes('form-urlencoded')
+      ? maskForm(text, masking)
+      : maskJson(text, masking)
   const safe = masking.text(named)
   if (cut) return `${safe.slice(0, Math.max(0, Math.min(shown, safe.length - shown)))}… (${size} bytes)`
   return safe.length > shown ? `${safe.slice(0, shown)}… (${size} bytes)` : safe
