@@ -7,7 +7,7 @@ import { instead } from '#patterns/connections/fallback/fallback.ts'
 import { subscription } from '#patterns/topics/subscription.ts'
 import { topic } from '#patterns/topics/define.ts'
 import { harness } from '#testing/harness.ts'
-import { cut, hang, refused, reply } from '#testing/replies.ts'
+import { cut, hang, refused, reply } from '#testing/reply.ts'
 import { collect } from './collect.ts'
 
 const Rate = z.object({ rate: z.number() })

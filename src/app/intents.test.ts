@@ -15,7 +15,7 @@ import { topic } from '#patterns/topics/define.ts'
 import { settle, virtualClock } from '#testing/clock.ts'
 import { harness } from '#testing/harness.ts'
 import { seededRandom } from '#testing/random.ts'
-import { cut, refused } from '#testing/replies.ts'
+import { cut, refused } from '#testing/reply.ts'
 import { fleet } from './operations/fleet.fixture.ts'
 
 const Refund = z.object({ id: z.string() })

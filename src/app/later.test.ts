@@ -9,7 +9,7 @@ import { subscription } from '#patterns/topics/subscription.ts'
 import { topic } from '#patterns/topics/define.ts'
 import { secret } from '#kernel/secret.ts'
 import { harness } from '#testing/harness.ts'
-import { cut, reply } from '#testing/replies.ts'
+import { cut, reply } from '#testing/reply.ts'
 import { collect } from './collect.ts'
 import { fleet } from './operations/fleet.fixture.ts'
 

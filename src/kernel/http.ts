@@ -11,6 +11,8 @@ export type HttpRequest = {
   /** Lower-case names; values free of CR, LF and NUL. */
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Uint8Array | string
+  /** HTTP/2, known to be spoken there: TLS with ALPN, or prior knowledge in the clear. Default HTTP/1.1. */
+  readonly version?: 2
   /** Whose sockets to use: connections do not share them. */
   readonly pool: string
   /** Milliseconds each; `total` covers everything from queueing to the last byte, `idle` a pause in the middle of the body. */
@@ -37,6 +39,8 @@ export type HttpResponse = {
   readonly headers: Readonly<Record<string, string>>
   /** Without its content coding, if that was gzip or br: `content-encoding` and `content-length` are then left out of `headers`. */
   readonly body: Uint8Array
+  /** Fields behind the body, where there were any. */
+  readonly trailers?: Readonly<Record<string, string>>
   readonly phases: Phases
 }
 
@@ -72,6 +76,8 @@ export type HttpStream = {
    * before its end), `connection.timeout` (`idle` or `whole` passed), `connection.response` (not HTTP), `cancelled`.
    */
   readonly chunks: AsyncIterableIterator<Uint8Array, void, void>
+  /** Fields behind the body, once it has been read to its end; empty before, and where there were none. */
+  readonly trailers?: () => Readonly<Record<string, string>>
 }
 
 /**
@@ -86,8 +92,8 @@ export interface HttpOut {
 }
 
 /** A whole answer as a stream of one chunk: for a transport that has the answer already. */
-export function streamOf({ status, headers, body, phases }: HttpResponse): HttpStream {
-  return { status, headers, phases, chunks: once(body) }
+export function streamOf({ status, headers, body, phases, trailers = {} }: HttpResponse): HttpStream {
+  return { status, headers, phases, chunks: once(body), trailers: () => trailers }
 }
 
 async function* once(body: Uint8Array): AsyncGenerator<Uint8Array, void, void> {

@@ -1,12 +1,24 @@
+import { fault } from '#kernel/fault.ts'
 import { reply, type Reply } from './reply.ts'
 import type { Operation } from '#patterns/connections/define.ts'
+import { framed, methodOf } from '#patterns/connections/protocols/grpc/proto.ts'
 import { spaces, templateOf, versionOf, type SoapOptions } from '#patterns/connections/protocols/soap/options.ts'
 import { escapeXml } from '#patterns/connections/protocols/soap/xml.ts'
 
 /** A plain value that is scripted as an answer, as the operation's protocol would carry it. */
 export function wrapped({ spec }: Operation, value: unknown): Reply {
+  if (spec.grpc !== undefined) {
+    return reply(200, message(spec, value), { 'content-type': 'application/grpc+proto', 'grpc-status': '0' })
+  }
   if (spec.soap !== undefined) return reply(200, envelope(spec.soap, value), { 'content-type': 'text/xml' })
   return reply(200, spec.graphql === undefined ? value : { data: value })
+}
+
+/** The value as a framed message of the operation's method. */
+export function message({ grpc, http }: Operation['spec'], value: unknown): Uint8Array {
+  const method = methodOf(grpc, http)
+  if ('problem' in method) throw fault('config.option', { message: `the method ${method.problem}` })
+  return framed(method.response, value as Readonly<Record<string, unknown>>)
 }
 
 /** The value under the operation's `result`; a list repeats its name, `@name` is an attribute. */

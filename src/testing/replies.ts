@@ -107,8 +107,10 @@ export class ScriptedHttp implements HttpOut {
       return Promise.reject(fault('connection.unreachable', { detail: { phase: 'connect' } }))
     if (r['~reply'] === 'cut') return Promise.reject(fault('connection.cut', { detail: { phase: 'first-byte' } }))
     if (r['~reply'] === 'hang') return this.#hang(request)
-    const body = typeof r.body === 'string' ? r.body : JSON.stringify(r.body)
     const headers = { 'content-type': 'application/json', ...r.headers }
+    if (r.body instanceof Uint8Array)
+      return Promise.resolve({ status: r.status, headers, body: r.body, phases: { total: 0 } })
+    const body = typeof r.body === 'string' ? r.body : JSON.stringify(r.body)
     return Promise.resolve({ status: r.status, headers, body: new TextEncoder().encode(body), phases: { total: 0 } })
   }
 

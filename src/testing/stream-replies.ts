@@ -2,6 +2,7 @@ import type { Clock } from '#kernel/clock.ts'
 import { fault, type Fault } from '#kernel/fault.ts'
 import type { HttpStream, HttpStreamRequest } from '#kernel/http.ts'
 import type { Operation } from '#patterns/connections/define.ts'
+import { message } from './protocol-replies.ts'
 
 /** A body that comes in parts: see `stream`. */
 export type StreamReply = {
@@ -9,6 +10,7 @@ export type StreamReply = {
   readonly parts: readonly unknown[]
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
+  readonly trailers?: Readonly<Record<string, string>>
 }
 
 /**
@@ -37,10 +39,17 @@ export function playStream(
       if (kind === 'cut') throw fault('connection.cut', { detail: { phase: 'body', status: reply.status } })
       else if (kind === 'hang')
         await hung.until(Math.min(request.idle, request.whole ?? Number.POSITIVE_INFINITY), 'body')
-      else yield bytesOf(part, isEvents(operation))
+      else yield bytesOf(part, operation)
     }
   }
-  return { status: reply.status, headers: headersOf(reply, operation), phases: { total: 0 }, chunks: chunks() }
+  const trailers: Readonly<Record<string, string>> = kindOf(operation) === 'grpc' ? { 'grpc-status': '0' } : {}
+  return {
+    status: reply.status,
+    headers: headersOf(reply, operation),
+    phases: { total: 0 },
+    chunks: chunks(),
+    trailers: () => ({ ...trailers, ...reply.trailers }),
+  }
 }
 
 /** Waits for what never comes: ends with the caller's limit or its signal, whichever is first. */
@@ -68,18 +77,21 @@ export class Hung {
   }
 }
 
+const types = { sse: 'text/event-stream', ndjson: 'application/x-ndjson', grpc: 'application/grpc+proto' } as const
+
 function headersOf(reply: StreamReply, operation: Operation): Readonly<Record<string, string>> {
-  const type = isEvents(operation) ? 'text/event-stream' : 'application/x-ndjson'
-  return { 'content-type': type, ...reply.headers }
+  return { 'content-type': types[kindOf(operation)], ...reply.headers }
 }
 
-function isEvents(operation: Operation): boolean {
-  const { stream } = operation.spec
-  return (typeof stream === 'object' ? stream.as : stream) === 'sse'
+function kindOf({ spec: { stream } }: Operation): keyof typeof types {
+  return (typeof stream === 'object' ? stream.as : stream) ?? 'ndjson'
 }
 
-function bytesOf(part: unknown, events: boolean): Uint8Array {
+function bytesOf(part: unknown, operation: Operation): Uint8Array {
   if (part instanceof Uint8Array) return part
+  const kind = kindOf(operation)
+  if (typeof part !== 'string' && kind === 'grpc') return message(operation.spec, part)
+  const events = kind === 'sse'
   const text =
     typeof part === 'string' ? part : `${events ? 'data: ' : ''}${JSON.stringify(part)}\n${events ? '\n' : ''}`
   return new TextEncoder().encode(text)

@@ -63,6 +63,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
   #firstByte: number | undefined
   #status = 0
   #headers: Readonly<Record<string, string>> = {}
+  #trailers: Readonly<Record<string, string>> | undefined
   #first: Uint8Array | undefined
   #more: Uint8Array[] | undefined
   #size = 0
@@ -177,7 +178,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     else (this.#more ??= [this.#first]).push(chunk)
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(_: Dispatcher.DispatchController, trailers: object): void {
+    if (Object.keys(trailers).length > 0)
+      this.#trailers = joined(trailers as Record<string, string | string[] | undefined>)
     const slot = this.#slot!
     slot.served++
     if (this.#step === 'answering') {
@@ -196,7 +199,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
 
   #answer(body: Uint8Array): void {
     this.#end()
-    this.#resolve({ status: this.#status, headers: this.#headers, body, phases: this.#phases() })
+    const whole = { status: this.#status, headers: this.#headers, body, phases: this.#phases() }
+    this.#resolve(this.#trailers ? { ...whole, trailers: this.#trailers } : whole)
   }
 
   /** The deadline holds meanwhile: an answer that is decoded too late is none. */
@@ -252,6 +256,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     // Lengths that contradict are seen with the headers; a body of another length than announced comes after them.
     if (isBroken(reason) || reason === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')
       return this.#fail('connection.response', { reason: 'protocol' }, error)
+    // HTTP/2: they say that they have not begun on it (RFC 9113 §8.7).
+    if (error.message.includes('REFUSED_STREAM'))
+      return this.#fail('connection.unreachable', { phase: 'stream', reason: 'REFUSED_STREAM' }, error)
     const reused = this.#reused && !this.#bytes
     if (reused) this.#home.distrust()
     this.#fail('connection.cut', { reason, reused }, error)
@@ -271,7 +278,13 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     this.#deadlines.forget(this)
     this.due = Math.min(this.#totalDue, this.#clock.mono() + idle)
     this.#deadlines.watch(this)
-    opened({ status: this.#status, headers: this.#headers, phases: this.#phases(), chunks: body })
+    opened({
+      status: this.#status,
+      headers: this.#headers,
+      phases: this.#phases(),
+      chunks: body,
+      trailers: () => this.#trailers ?? {},
+    })
   }
 
   /** The time that was set has come, but the reader has not waited so long: it is set anew, once an `idle` and not with every chunk. */

@@ -49,7 +49,7 @@ type Done = (error: Error | null, socket: Socket | null, opened: Opened) => void
 export function socketOpener(
   clock: Clock,
   trusting: Trusting | undefined,
-  guard?: Guard,
+  { guard, version }: { readonly guard?: Guard | undefined; readonly version?: 2 | undefined } = {},
 ): (target: Target, done: Done) => Opening {
   let made: { readonly trust: Trust | undefined; readonly context: SecureContext } | undefined
   return ({ protocol, hostname: host, port }, done) => {
@@ -78,7 +78,7 @@ export function socketOpener(
           secureContext: (made ??= { trust, context: secureContext(trust) }).context,
           rejectUnauthorized: true,
           checkServerIdentity: (host, cert) => checkServerIdentity(host, cert) ?? unpinned(cert, trust?.pins),
-          ALPNProtocols: ['http/1.1'],
+          ALPNProtocols: [version === 2 ? 'h2' : 'http/1.1'],
         })
       : connectTcp({ host: hostname, port: Number(port || 80), ...lookup })
     const found = (failed: Error | null): void => {
@@ -98,7 +98,8 @@ export function socketOpener(
     const ready = (): void => {
       const expires = (socket as TLSSocket).getPeerX509Certificate()?.validToDate.getTime()
       if (expires !== undefined) trusting?.peer?.(`${hostname}:${port || 443}`, expires)
-      end(null)
+      const other = version === 2 && (socket as TLSSocket).alpnProtocol !== 'h2'
+      end(other ? Object.assign(new Error('the server does not speak HTTP/2'), { code: 'ERR_HTTP2_REFUSED' }) : null)
     }
     const error = (e: Error): void => end(e)
     const close = (): void => end(new Error('the socket closed while it was being opened'))
@@ -112,6 +113,8 @@ export function socketOpener(
         return done(e, null, {})
       }
       socket.off('error', error)
+      // Known beforehand: undici asks the socket which of the two it speaks.
+      if (version === 2 && !secure) Object.assign(socket, { alpnProtocol: 'h2' })
       const now = clock.mono()
       const from = literal ? started : (looked ?? started)
       done(null, socket, {

@@ -30,7 +30,8 @@ export type HttpClient = HttpOut & {
 }
 
 /**
- * The outbound HTTP port over undici's raw `dispatch`, HTTP/1.1, one request a socket at a time.
+ * The outbound HTTP port over undici's raw `dispatch`, HTTP/1.1, one request a socket at a time; HTTP/2 where a request says so, in the
+ * same way: a stream that they refuse to begin is offered once more by undici, then `connection.unreachable`, phase stream.
  *
  * We keep the sockets ourselves, one undici `Client` each, because only then is it known which of them carried a request:
  * whether it had served before (a stale keep-alive connection is not an outage) and what opening it took. The most recently
@@ -55,16 +56,17 @@ export function httpClient(options: HttpClientOptions): HttpClient {
   const live = new Set<Exchange>()
   let closing: Promise<void> | undefined
 
-  const poolOf = (name: string, origin: string): Pool => {
+  const poolOf = ({ pool: name, origin, version }: Target): Pool => {
     let origins = pools.get(name)
     if (!origins) pools.set(name, (origins = new Map()))
-    let pool = origins.get(origin)
-    if (!pool) origins.set(origin, (pool = new Pool(origin, most, clock, options.trust?.(name))))
+    const key = version === 2 ? `2 ${origin}` : origin
+    let pool = origins.get(key)
+    if (!pool) origins.set(key, (pool = new Pool(origin, most, clock, { trusting: options.trust?.(name), version })))
     return pool
   }
-  const guardedPoolOf = (name: string, origin: string): Pool => {
-    const key = `${name} ${origin}`
-    const pool = guarded.get(key) ?? new Pool(origin, most, clock, options.trust?.(name), guard)
+  const guardedPoolOf = ({ pool: name, origin, version }: Target): Pool => {
+    const key = `${name} ${version ?? 1} ${origin}`
+    const pool = guarded.get(key) ?? new Pool(origin, most, clock, { trusting: options.trust?.(name), version, guard })
     // Last in the order of use.
     guarded.delete(key)
     guarded.set(key, pool)
@@ -79,7 +81,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
     return pool
   }
 
-  const poolFor = ({ target, pool, origin }: Target): Pool => (target === 'data' ? guardedPoolOf : poolOf)(pool, origin)
+  const poolFor = (request: Target): Pool => (request.target === 'data' ? guardedPoolOf : poolOf)(request)
   const refusal = ({ signal, target, origin }: Target & Pick<HttpRequest, 'signal'>): Fault | undefined => {
     if (closing) return fault('cancelled', { message: 'the HTTP client is closed' })
     if (signal?.aborted) return fault('cancelled', { cause: signal.reason, detail: { sent: false } })
@@ -128,7 +130,7 @@ function isOrigin(origin: string): boolean {
   const url = URL.parse(origin)
   return url !== null && /^https?:$/.test(url.protocol) && url.origin === origin
 }
-type Target = Pick<HttpRequest, 'target' | 'pool' | 'origin'>
+type Target = Pick<HttpRequest, 'target' | 'pool' | 'origin' | 'version'>
 
 /** A stream is handed over at its head; nobody waits for the whole. */
 function unanswered(): void {}
@@ -136,6 +138,7 @@ function unanswered(): void {}
 /** The sockets of one connection to one origin. */
 class Pool {
   readonly #origin: string
+  readonly #version: 2 | undefined
   readonly #most: number
   readonly #open: ReturnType<typeof socketOpener>
   readonly #trusting: Trusting | undefined
@@ -144,11 +147,21 @@ class Pool {
   readonly #waiting = new Set<Exchange>()
   #closed = false
 
-  constructor(origin: string, most: number, clock: Clock, trusting: Trusting | undefined, guard?: Guard) {
+  constructor(
+    origin: string,
+    most: number,
+    clock: Clock,
+    of: {
+      readonly trusting: Trusting | undefined
+      readonly version: 2 | undefined
+      readonly guard?: Guard
+    },
+  ) {
+    this.#version = of.version
     this.#origin = origin
     this.#most = most
-    this.#trusting = trusting
-    this.#open = socketOpener(clock, trusting, guard)
+    this.#trusting = of.trusting
+    this.#open = socketOpener(clock, of.trusting, of)
   }
 
   /** Nobody uses or waits for a socket of it. */
@@ -205,7 +218,9 @@ class Pool {
       trust: undefined,
       client: new Client(this.#origin, {
         pipelining: 1,
-        allowH2: false,
+        allowH2: this.#version === 2,
+        // A ping needs a timer of undici's own; our deadlines notice a dead peer.
+        ...(this.#version === 2 ? { h2Options: { pingInterval: 0 } } : {}),
         keepAliveTimeout: 4_000,
         maxRequestsPerClient: 10_000,
         // Our own deadlines cover these; 0 keeps undici from arming its timers.

@@ -28,6 +28,7 @@ import type { RecordOptions } from './records/options.ts'
 import type { QueryStyle } from './template.ts'
 import type { GraphqlOptions } from './protocols/graphql/options.ts'
 import type { SoapOptions } from './protocols/soap/options.ts'
+import type { ProtoRoot } from './protocols/grpc/proto.ts'
 import type { StreamKind, StreamOptions } from './protocols/streams/options.ts'
 
 export type ConnectionOptions = {
@@ -132,6 +133,8 @@ export type OperationOptions = {
   readonly graphql?: string | GraphqlOptions
   /** A SOAP envelope with slots for the input. With `http: 'POST /service'`. */
   readonly soap?: SoapOptions
+  /** A method of gRPC: a `.proto` as protobufjs loads it. With `http: 'POST /shop.Stock/Get'`; `stream: 'grpc'` where it streams. */
+  readonly grpc?: ProtoRoot
   /** The answer is a stream of items, for `each`; `output` is the schema of one. Default: one answer. */
   readonly stream?: StreamKind | StreamOptions
   /** Instead of the connection's total. Of a stream: until it begins. */

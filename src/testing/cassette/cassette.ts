@@ -141,7 +141,7 @@ class Player implements Cassette, HttpOut {
       const parts: Uint8Array[] = []
       this.#heard[at] = () => ({
         ...this.#asked(request),
-        answer: this.#answered({ ...stream, body: Buffer.concat(parts) }),
+        answer: this.#answered({ ...stream, trailers: stream.trailers?.() ?? {}, body: Buffer.concat(parts) }),
       })
       return { ...stream, chunks: kept(stream.chunks, parts) }
     } catch (e) {
@@ -222,9 +222,13 @@ class Player implements Cassette, HttpOut {
     }
   }
 
-  #answered({ status, headers, body }: Omit<HttpResponse, 'phases'>): NonNullable<TapedExchange['answer']> {
+  #answered({ status, headers, body, trailers }: Omit<HttpResponse, 'phases'>): NonNullable<TapedExchange['answer']> {
     const taped = this.#disguise.answer(body, headers['content-type'] ?? '')
-    return { status, headers: this.#disguise.headers(headers), ...(taped === undefined ? {} : { body: taped }) }
+    return {
+      status,
+      headers: this.#disguise.headers({ ...headers, ...trailers }),
+      ...(taped === undefined ? {} : { body: taped }),
+    }
   }
 }
 

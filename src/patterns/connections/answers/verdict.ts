@@ -15,6 +15,7 @@ const lasting: ReadonlySet<unknown> = new Set([
   'no-list',
   'media-type',
   'xml',
+  'protobuf',
 ])
 
 /** Whether the answer was complete but not usable: what was asked has happened, and asking again would not help. */

@@ -6,6 +6,7 @@ import type { Operation, OperationSpec } from '../define.ts'
 import { fallbackProblems } from '../fallback/fallback.ts'
 import { isSafe } from '../operation.ts'
 import { documentOf, graphqlProblems } from '../protocols/graphql/options.ts'
+import { grpcProblems } from '../protocols/grpc/options.ts'
 import { soapProblems } from '../protocols/soap/options.ts'
 import { streamProblems } from '../protocols/streams/options.ts'
 import { parseTemplate } from '../template.ts'
@@ -25,6 +26,7 @@ const known = [
   'stream',
   'graphql',
   'soap',
+  'grpc',
   'verify',
   'fallback',
   'timeout',
@@ -99,6 +101,7 @@ export function checkOperation(
     add('scopes', 'is not a list of scopes', "use ['orders.read']")
   problems.push(...graphqlProblems(`${path}.graphql`, spec, method, params))
   problems.push(...soapProblems(`${path}.soap`, spec, method, params))
+  problems.push(...grpcProblems(`${path}.grpc`, spec))
   const safe = method !== undefined && isSafe(method)
   const reads = safe || readsOnly(operation.spec)
   const once = reads || (idempotent === undefined && (method === 'PUT' || method === 'DELETE'))

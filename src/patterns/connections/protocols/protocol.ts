@@ -3,6 +3,7 @@ import type { Meant } from '../answers/classify.ts'
 import type { Left } from '../answers/rate-limit.ts'
 import type { OperationSpec } from '../define.ts'
 import type { Sent } from '../unrender.ts'
+import { grpcProtocol } from './grpc/grpc.ts'
 import { graphqlProtocol } from './graphql/graphql.ts'
 import { soapProtocol } from './soap/soap.ts'
 import { streamProtocol } from './streams/open.ts'
@@ -46,7 +47,9 @@ export type Protocol = {
 
 /** The protocol of an operation, or undefined for plain REST. */
 export function protocolOf(spec: OperationSpec, method: string): Protocol | undefined {
-  if (spec.stream !== undefined) return streamProtocol(streamPlan(spec.stream, method, spec.answer ?? 'json'))
+  const stream = spec.stream === undefined ? undefined : streamPlan(spec.stream, method, spec.answer ?? 'json')
+  if (spec.grpc !== undefined) return grpcProtocol(spec.grpc, spec.http, stream)
+  if (stream) return streamProtocol(stream)
   if (spec.soap !== undefined) return soapProtocol(spec.soap)
   if (spec.graphql !== undefined) return graphqlProtocol(spec.graphql, method)
   return undefined

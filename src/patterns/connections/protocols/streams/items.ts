@@ -8,7 +8,7 @@ import { EventParser } from './sse.ts'
 export interface Items {
   feed(chunk: Uint8Array): Iterable<unknown>
   /** What the end of the stream makes whole. */
-  rest(): Iterable<unknown>
+  rest(trailers: Readonly<Record<string, string>>): Iterable<unknown>
   /** The stream has said that nothing follows. */
   readonly over: boolean
   /** Where a reconnection goes on; empty when it has no such place. */
@@ -19,6 +19,7 @@ export interface Items {
 
 /** `lastId`: of the stream that this one continues. */
 export function itemsOf(plan: StreamPlan, lastId: string): Items {
+  if (plan.items) return plan.items()
   return plan.as === 'sse' ? new EventItems(plan, lastId) : new LineItems(plan)
 }
 

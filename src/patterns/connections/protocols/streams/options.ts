@@ -1,12 +1,14 @@
 import { checkOptions, type Problem } from '#kernel/definition.ts'
 import { milliseconds, type Duration } from '#kernel/duration.ts'
 import { isSpan } from '../../check/parts.ts'
+import type { Items } from './items.ts'
 
 /**
  * How an answer streams its items. `sse`: server-sent events (WHATWG HTML §9.2), each `{ event, id, data }` with `data` as JSON, or as
- * it is with `answer: 'text'`. `ndjson`: one JSON value a line; blank lines are skipped, the last line needs no end.
+ * it is with `answer: 'text'`. `ndjson`: one JSON value a line; blank lines are skipped, the last line needs no end. `grpc`: the
+ * messages of a method that streams its answers.
  */
-export type StreamKind = 'sse' | 'ndjson'
+export type StreamKind = 'sse' | 'ndjson' | 'grpc'
 
 export type StreamOptions = {
   readonly as: StreamKind
@@ -31,6 +33,8 @@ export type StreamPlan = {
   readonly end: string | undefined
   readonly patience: number | undefined
   readonly text: boolean
+  /** Where neither of the two is spoken: what makes items of the bytes. */
+  readonly items?: () => Items
 }
 
 export function streamPlan(
@@ -62,7 +66,7 @@ export function streamProblems(path: string, spec: Readonly<Record<string, unkno
   const add = (name: string, message: string, fix: string): void => {
     problems.push({ path: name === '' ? path : `${path}.${name}`, message, fix })
   }
-  if (as !== 'sse' && as !== 'ndjson') add('', 'is not a stream', "use 'sse' or 'ndjson'")
+  if (as !== 'sse' && as !== 'ndjson' && as !== 'grpc') add('', 'is not a stream', "use 'sse', 'ndjson' or 'grpc'")
   if (
     maxItem !== undefined &&
     !(Number.isInteger(maxItem) && (maxItem as number) > 0 && (maxItem as number) <= 2 ** 30)
@@ -70,10 +74,10 @@ export function streamProblems(path: string, spec: Readonly<Record<string, unkno
     add('maxItem', 'is not a size', 'use whole bytes from 1 to 1073741824')
   if (idle !== undefined && !isSpan(idle)) add('idle', 'is not a time', "use a duration: '60s'")
   if (end !== undefined && (typeof end !== 'string' || end === '')) add('end', 'is not text', "use '[DONE]'")
-  if (as === 'ndjson' && end !== undefined) add('end', 'is for events', "remove it, or use as: 'sse'")
+  if (as !== 'sse' && end !== undefined) add('end', 'is for events', "remove it, or use as: 'sse'")
   if (reconnect !== undefined && reconnect !== false) {
     if (!isSpan(reconnect)) add('reconnect', 'is not a time', "use a duration: '10m', or false")
-    else if (as === 'ndjson') add('reconnect', 'lines have no place to go on from', 'remove it')
+    else if (as !== 'sse') add('reconnect', 'items that are no events have no place to go on from', 'remove it')
     else if (!repeatable) add('reconnect', 'would send the request again', "mark the operation idempotent: 'natural'")
   }
   if (spec['answer'] === 'bytes') add('', 'has items, not bytes', "use answer: 'json' or 'text'")

@@ -105,7 +105,7 @@ async function* one(
   state: State,
   most: number,
 ): AsyncGenerator<unknown, Fault | undefined> {
-  const { chunks } = call.answer!.response.stream!
+  const { chunks, trailers } = call.answer!.response.stream!
   const items: Items = itemsOf(plan, state.lastId)
   const seen = new Held()
   let failure: Fault | undefined
@@ -119,7 +119,7 @@ async function* one(
         if (state.bytes > most) throw tooLong(most)
         if (seen.size < kept) seen.add(next.value.slice(0, kept - seen.size))
       }
-      for (const item of next.done === true ? items.rest() : items.feed(next.value)) {
+      for (const item of next.done === true ? items.rest(trailers?.() ?? {}) : items.feed(next.value)) {
         const output = outputOf(shared, ready, item)
         yield output instanceof Promise ? await output : output
       }
