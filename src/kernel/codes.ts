@@ -241,6 +241,11 @@ export const codes = {
     500,
     'In this store the subscription reads another topic: its cursors and parked messages belong to that one. Give it a new name, or the old topic.',
   ),
+  'message.damaged': row(
+    'rejected',
+    409,
+    'The message is not as it was written: bits of the store have changed, or it is gone. No handler has seen it. Read what is left of it, then edit and replay it with its right data, or discard it.',
+  ),
   'parked.state': row('invalid', 409, 'The parked message is not in a state that allows this.'),
 
   'import.line': row(

@@ -102,7 +102,7 @@ export type Write =
     }
   /** Parks a message, once. `behind` becomes `retry` when nothing of its key is parked before it any more. */
   | { readonly write: 'park'; readonly parked: Parked }
-  /** Changes a parked message: after another attempt, or by a person. An absent `body` stays as it is. */
+  /** Changes a parked message, unless its row is damaged: after another attempt, or by a person. An absent `body` stays as it is. */
   | {
       readonly write: 'repark'
       readonly at: ParkedAt
@@ -113,6 +113,8 @@ export type Write =
       readonly heldBy: string | null
       readonly body?: string | Uint8Array
     }
+  /** Puts `parked` in the place of a damaged row. One that is sound, or gone, stays as it is. Result: 1 when it was replaced. */
+  | { readonly write: 'quarantine'; readonly parked: Parked }
   /** Removes the parked message and makes the next one of its key due at `now`. Result: how many of the key are left. */
   | { readonly write: 'unpark'; readonly at: ParkedAt; readonly now: number }
   /** Moves everything held for `heldBy` to a later time at once. */
@@ -206,6 +208,13 @@ export type Entry = {
 
 export type Appended = { readonly slot: number; readonly offset: number; readonly duplicate: boolean }
 
+/**
+ * The row is not as it was written: what stands in it may be anything. Nobody may act on it, and it may not count as done. `missing`: so
+ * many messages, from this offset on, are not there at all; 0: the row is there, as far as it can be read.
+ */
+export type Damage = { readonly missing: number }
+
+/** Only a store that checks its rows itself finds damage; one whose database does that rejects with `store.corrupt`. */
 export type Stored = {
   readonly offset: number
   readonly time: number
@@ -213,6 +222,7 @@ export type Stored = {
   readonly key: string | null
   readonly meta: string | null
   readonly body: string | Uint8Array
+  readonly damage?: Damage
 }
 
 /** An offset below zero (not beyond -2^47): the message came from another store, and stands before all that have a place in the log. */
@@ -234,6 +244,7 @@ export type Parked = ParkedAt & {
   /** JSON of the faults so far, the last one last, at most 10; null for `behind`. */
   readonly faults: string | null
   readonly heldBy: string | null
+  readonly damage?: Damage
 }
 
 export type Worker = {

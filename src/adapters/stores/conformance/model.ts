@@ -90,6 +90,8 @@ export class Model {
         this.parked = this.parked.map((p) => (isAt(at)(p) ? { ...p, ...change } : p))
         return 0
       }
+      case 'quarantine': // nothing is ever damaged here
+        return 0
       case 'unpark':
         return this.#unpark(w)
       case 'postpone':

@@ -250,4 +250,15 @@ export const parkingCases: readonly Case[] = [
       same(await states(store), ['0/3 retry 3', '0/-5 retry 9'])
     },
   },
+  {
+    name: 'S93 what would replace a damaged message leaves a sound one as it is, and brings back none that is gone',
+    async run({ store }) {
+      await park(store, parkedMessage(1))
+      const other = (offset: number) => parkedMessage(offset, { state: 'dead', body: '"left"', attempts: 9 })
+      const quarantine = (offset: number) => ({ write: 'quarantine', parked: other(offset) }) as const
+      same(await commit(store, quarantine(1), quarantine(2)), [0, 0])
+      same(await at(store, 1), parkedMessage(1))
+      same(await at(store, 2), null)
+    },
+  },
 ]

@@ -65,6 +65,7 @@ const write: fc.Arbitrary<Write> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ write: fc.constant('park' as const), parked }) },
   { weight: 2, arbitrary: fc.record({ write: fc.constant('unpark' as const), at, now: about }) },
+  fc.record({ write: fc.constant('quarantine' as const), parked }),
   fc.record({
     write: fc.constant('advance' as const),
     subscription: fc.constantFrom(1, 2),

@@ -13,19 +13,24 @@ import {
   type WriteResult,
 } from '../port.ts'
 import { mergeCursors } from '../cursor.ts'
+import { delayedSum, entryOf } from './delayed.ts'
 import type { Heads } from './heads.ts'
+import { parkedSum, quarantine, repark } from './parked.ts'
+import { isSound } from './rows.ts'
+import { Statements, type Row } from './statements.ts'
+import { messageSum, rowSum, unfit } from './sum.ts'
 
 /** Applies units inside an open write transaction. Everything is a prepared statement: about 3 µs an appended message. */
 export class Apply {
-  readonly #db: DatabaseSync
   readonly #heads: Heads
-  readonly #statements = new Map<string, StatementSync>()
+  readonly #statements: Statements
   readonly #append: StatementSync
+  #appended = 0
 
   constructor(db: DatabaseSync, heads: Heads) {
-    this.#db = db
     this.#heads = heads
-    this.#append = db.prepare('insert into fl_log (pos, time, id, key, meta, body) values (?, ?, ?, ?, ?, ?)')
+    this.#statements = new Statements(db)
+    this.#append = db.prepare('insert into fl_log (pos, time, id, key, meta, body, sum) values (?, ?, ?, ?, ?, ?, ?)')
   }
 
   units(units: readonly Unit[]): Outcome[] {
@@ -35,6 +40,8 @@ export class Apply {
       return failed ? { ok: false, failed } : { ok: true, results: unit.writes.map((w) => this.#write(w)) }
     })
     this.#heads.seen.flush(this.#heads.next)
+    this.#heads.slots.appended(this.#heads.next, this.#appended)
+    this.#appended = 0
     return outcomes
   }
 
@@ -45,11 +52,9 @@ export class Apply {
         undefined
       )
     if (g.guard === 'key') {
-      const row = this.#get(
-        'select version from fl_keys where name = ? and (expires is null or expires > ?)',
-        g.name,
-        g.now,
-      )
+      const row = this.#get('select * from fl_keys where name = ? and (expires is null or expires > ?)', g.name, g.now)
+      // Of a damaged one nobody knows: who reads it to decide again is told.
+      if (row !== undefined && !isSound('fl_keys', row)) return false
       return Number(row?.['version'] ?? 0) === g.version
     }
     const row = this.#get(
@@ -69,17 +74,9 @@ export class Apply {
       case 'park':
         return this.#park(w.parked)
       case 'repark':
-        return this.#run(
-          `update fl_parked set state = ?, attempts = ?, due = ?, faults = ?, held_by = ?, body = coalesce(?, body)
-           where subscription = ? and partition = ? and offset = ?`,
-          w.state,
-          w.attempts,
-          w.due,
-          w.faults,
-          w.heldBy,
-          w.body ?? null,
-          ...at(w.at),
-        )
+        return repark(this.#statements, w)
+      case 'quarantine':
+        return quarantine(this.#statements, w.parked)
       case 'unpark':
         return this.#unpark(w)
       case 'postpone':
@@ -91,15 +88,7 @@ export class Apply {
           w.due,
         )
       case 'put':
-        return Number(
-          this.#get(
-            `insert into fl_keys (name, value, version, expires) values (?, ?, 1, ?)
-             on conflict (name) do update set value = excluded.value, version = fl_keys.version + 1, expires = excluded.expires returning version`,
-            w.name,
-            w.value,
-            w.expires,
-          )?.['version'],
-        )
+        return this.#put(w)
       case 'drop':
         return this.#run('delete from fl_keys where name = ?', w.name)
       case 'lease':
@@ -131,7 +120,7 @@ export class Apply {
       case 'delay': {
         const e = w.entry
         return this.#run(
-          'insert into fl_delayed (due, slot, id, key, time, meta, body, dedupe) values (?, ?, ?, ?, ?, ?, ?, ?)',
+          'insert into fl_delayed (due, slot, id, key, time, meta, body, dedupe, sum) values (?, ?, ?, ?, ?, ?, ?, ?, ?)',
           w.due,
           e.slot,
           e.id,
@@ -140,6 +129,7 @@ export class Apply {
           e.meta,
           e.body,
           e.dedupe,
+          delayedSum(w.due, e),
         )
       }
       case 'fire':
@@ -174,7 +164,8 @@ export class Apply {
     }
   }
 
-  #appendOne(e: Entry): Appended {
+  /** `damaged`: what is left of a message that was delayed. It gets its place, and is seen to be damaged there. */
+  #appendOne(e: Entry, damaged = false): Appended {
     const heads = this.#heads
     let hash = 0
     if (e.dedupe > 0) {
@@ -185,7 +176,9 @@ export class Apply {
     }
     const offset = heads.take(e.slot)
     const position = e.slot * offsetCount + offset
-    this.#append.run(position, e.time, e.id, e.key, e.meta, e.body)
+    const sum = messageSum(position, e.time, e.id, e.key, e.meta, e.body)
+    this.#append.run(position, e.time, e.id, e.key, e.meta, e.body, damaged ? unfit(sum) : sum)
+    this.#appended++
     if (hash === 0) heads.seen.pass()
     else heads.seen.add(hash, position, e.time)
     return { slot: e.slot, offset, duplicate: false }
@@ -203,8 +196,8 @@ export class Apply {
         p.offset,
       ) === undefined
     return this.#run(
-      `insert into fl_parked (subscription, partition, offset, key, id, time, meta, body, state, attempts, due, since, faults, held_by)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (subscription, partition, offset) do nothing`,
+      `insert into fl_parked (subscription, partition, offset, key, id, time, meta, body, state, attempts, due, since, faults, held_by, sum)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (subscription, partition, offset) do nothing`,
       ...at(p),
       p.key,
       p.id,
@@ -217,24 +210,46 @@ export class Apply {
       p.since,
       p.faults,
       p.heldBy,
+      parkedSum(p),
     )
+  }
+
+  #put(w: Extract<Write, { write: 'put' }>): number {
+    const last = this.#get('select version from fl_keys where name = ?', w.name)?.['version'] ?? 0
+    const version = (Number.isSafeInteger(last) ? Number(last) : 0) + 1
+    this.#run(
+      `insert into fl_keys (name, value, version, expires, sum) values (?, ?, ?, ?, ?)
+       on conflict (name) do update set value = excluded.value, version = excluded.version, expires = excluded.expires, sum = excluded.sum`,
+      w.name,
+      w.value,
+      version,
+      w.expires,
+      rowSum('fl_keys', [w.name, w.value, version, w.expires]),
+    )
+    return version
   }
 
   #advance(w: Extract<Write, { write: 'advance' }>): number {
     const row = this.#get(
-      'select low, done from fl_cursors where subscription = ? and partition = ?',
+      'select * from fl_cursors where subscription = ? and partition = ?',
       w.subscription,
       w.partition,
     )
+    // Damaged since it was read: the holder's word is right, and all there is.
+    if (row !== undefined && !isSound('fl_cursors', row)) return this.#cursor(w)
     const known = { low: Number(row?.['low'] ?? 0), done: (row?.['done'] ?? null) as Uint8Array | null }
-    const { low, done } = mergeCursors(known, w)
+    return this.#cursor({ ...w, ...mergeCursors(known, w) })
+  }
+
+  #cursor(c: Omit<Extract<Write, { write: 'advance' }>, 'write'>): number {
     return this.#run(
-      `insert into fl_cursors (subscription, partition, low, done) values (?, ?, ?, ?)
-       on conflict (subscription, partition) do update set low = excluded.low, done = excluded.done`,
-      w.subscription,
-      w.partition,
-      low,
-      done,
+      `insert into fl_cursors (subscription, partition, low, done, sum) values (?, ?, ?, ?, ?)
+       on conflict (subscription, partition) do update set low = excluded.low, done = excluded.done, sum = excluded.sum`,
+      c.subscription,
+      c.partition,
+      c.low,
+      c.done,
+      rowSum('fl_cursors', [c.subscription, c.partition, c.low, c.done]),
     )
   }
 
@@ -267,19 +282,11 @@ export class Apply {
   }
 
   #fire(now: number, limit: number): number {
-    const rows = this.#prepare(
-      'select row, slot, id, key, meta, body, dedupe from fl_delayed where due <= ? order by due, row limit ?',
-    ).all(now, limit)
+    const rows = this.#statements.all('select * from fl_delayed where due <= ? order by due, row limit ?', now, limit)
     for (const r of rows) {
-      this.#appendOne({
-        slot: Number(r['slot']),
-        id: String(r['id']),
-        key: r['key'] as string | null,
-        time: now,
-        meta: r['meta'] as string | null,
-        body: r['body'] as string | Uint8Array,
-        dedupe: Number(r['dedupe']),
-      })
+      const { entry, damaged } = entryOf(r)
+      if (damaged) this.#appendOne({ ...entry, time: now, slot: this.#heads.nearest(entry.slot), dedupe: 0 }, true)
+      else this.#appendOne({ ...entry, time: now })
       this.#run('delete from fl_delayed where row = ?', r['row'] as number)
     }
     return rows.length
@@ -327,25 +334,39 @@ export class Apply {
   #compact(w: Extract<Write, { write: 'compact' }>): number {
     const base = w.slot * offsetCount
     const top = base + (this.#heads.nextOf(w.slot) || 1) - 1
-    return this.#remove(
-      w.slot,
-      `delete from fl_log where pos in (
-         select pos from (select pos, row_number() over (partition by key order by pos desc) age from fl_log
-                          where pos >= ? and pos <= ? and key is not null)
-         where age > 1 and pos < ? limit ?)
-       returning pos`,
+    const old = this.#statements.all(
+      `select pos, newest from (
+         select pos, first_value(pos) over (partition by key order by pos desc) newest from fl_log
+         where pos >= ? and pos <= ? and key is not null)
+       where pos < newest and pos < ? limit ?`,
       base + w.from,
       top,
       base + w.below,
       w.limit,
     )
+    // The key of a damaged one may be another's: it takes nothing away, and is not taken away unseen.
+    const sound = new Map<number, boolean>()
+    const isSound = (pos: number): boolean => {
+      const known = sound.get(pos) ?? typeof this.#heads.log.idAt(pos) === 'string'
+      sound.set(pos, known)
+      return known
+    }
+    const replaced = old.filter((r) => isSound(Number(r['pos'])) && isSound(Number(r['newest'])))
+    return this.#remove(
+      w.slot,
+      'delete from fl_log where pos in (select value from json_each(?)) returning pos',
+      JSON.stringify(replaced.map((r) => r['pos'])),
+    )
   }
 
   /** Removes messages of a slot; an id that was chosen by somebody else outlives its message. */
   #remove(slot: number, text: string, ...values: SQLInputValue[]): number {
-    const removed = this.#prepare(text).all(...values)
+    const removed = this.#statements.all(text, ...values)
     const highest = removed.reduce((max, r) => Math.max(max, Number(r['pos']) - slot * offsetCount), -1)
-    if (highest >= 0) this.#heads.seen.leaving(slot, highest, this.#heads.next)
+    if (highest >= 0) {
+      this.#heads.seen.leaving(slot, highest, this.#heads.next)
+      this.#heads.slots.remove(slot, highest + 1)
+    }
     return removed.length
   }
 
@@ -359,7 +380,14 @@ export class Apply {
         detail: { topic: name, partitions, taken: slot, most: slotCount },
       })
     }
-    this.#run('insert into fl_topics (name, slot, partitions) values (?, ?, ?)', name, slot, partitions)
+    this.#run(
+      'insert into fl_topics (name, slot, partitions, sum) values (?, ?, ?, ?)',
+      name,
+      slot,
+      partitions,
+      rowSum('fl_topics', [name, slot, partitions]),
+    )
+    for (let p = 0; p < partitions; p++) this.#heads.slots.add(slot + p)
     this.#heads.topicsChanged()
     return slot
   }
@@ -367,30 +395,29 @@ export class Apply {
   #subscription(w: Extract<Write, { write: 'subscription' }>): number {
     const known = this.#get('select id from fl_subscriptions where name = ?', w.name)
     if (known) return Number(known['id'])
-    const id = Number(
-      this.#get('insert into fl_subscriptions (name, topic) values (?, ?) returning id', w.name, w.topic)?.['id'],
+    const id = Number(this.#get('select coalesce(max(id), 0) + 1 id from fl_subscriptions')?.['id'])
+    this.#run(
+      'insert into fl_subscriptions (id, name, topic, sum) values (?, ?, ?, ?)',
+      id,
+      w.name,
+      w.topic,
+      rowSum('fl_subscriptions', [id, w.name, w.topic]),
     )
     const topic = this.#get('select slot, partitions from fl_topics where name = ?', w.topic)
     const partitions = Number(topic?.['partitions'] ?? 0)
     for (let p = 0; p < partitions; p++) {
       const low = w.from === 'now' ? this.#heads.nextOf(Number(topic!['slot']) + p) : 0
-      this.#run('insert into fl_cursors (subscription, partition, low) values (?, ?, ?)', id, p, low)
+      this.#cursor({ subscription: id, partition: p, low, done: null })
     }
     return id
   }
 
-  #prepare(text: string): StatementSync {
-    let s = this.#statements.get(text)
-    if (!s) this.#statements.set(text, (s = this.#db.prepare(text)))
-    return s
-  }
-
   #run(text: string, ...values: SQLInputValue[]): number {
-    return Number(this.#prepare(text).run(...values).changes)
+    return this.#statements.run(text, ...values)
   }
 
-  #get(text: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
-    return this.#prepare(text).get(...values)
+  #get(text: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#statements.get(text, ...values)
   }
 }
 

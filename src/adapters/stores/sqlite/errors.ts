@@ -34,6 +34,8 @@ export function storeFault(e: unknown, path: string, otherwise?: Code): Fault {
 function codeOf(e: unknown, otherwise: Code | undefined): Code {
   const sqlite = primaryCode(e)
   const { code, errcode, errno } = e as { code?: unknown; errcode?: unknown; errno?: unknown }
+  // Node refuses to read a number beyond 2^53: we never wrote one.
+  if (code === 'ERR_OUT_OF_RANGE') return 'store.corrupt'
   if (errcode === noRoomForIndex || code === 'ENOSPC') return 'store.full'
   if (code === 'EROFS' || code === 'EACCES') return 'store.readonly'
   if (sqlite !== undefined && codes[sqlite] !== undefined) return codes[sqlite]

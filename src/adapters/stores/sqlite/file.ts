@@ -1,8 +1,9 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { fault } from '#kernel/fault.ts'
 import { migrations, schemaLevel } from '../migrations/index.ts'
 import { storeFault } from './errors.ts'
+import { assertNotCut, assertWhole } from './whole.ts'
 
 /** "FLD1": lets us refuse to touch a database of another program. */
 const applicationId = 0x464c4431
@@ -24,12 +25,14 @@ export function openFile(path: string): DatabaseSync {
   }
   try {
     check(db, path)
-    if (settled) whole(db, path)
+    const memory = path === ':memory:'
+    if (settled && !memory) assertNotCut(db, path)
     // NORMAL never syncs at commit: durability comes from our own fdatasync of the WAL before anyone is answered (sync.ts).
     db.exec(`pragma journal_mode = wal; pragma synchronous = normal; pragma wal_autocheckpoint = 0;
       pragma cache_size = -16384; pragma temp_store = memory; pragma cell_size_check = on; pragma foreign_keys = on;
       pragma trusted_schema = off`)
     migrate(db, path)
+    if (!memory) assertWhole(db, path)
     return db
   } catch (e) {
     db.close()
@@ -56,12 +59,6 @@ function lookFirst(path: string): boolean {
   } finally {
     db?.close()
   }
-}
-
-/** A copy that broke off: SQLite finds whole pages missing, but reads zeros for the missing part of the last one. */
-function whole(db: DatabaseSync, path: string): void {
-  const size = path === ':memory:' ? 0 : statSync(path).size
-  if (size % numberOf(db, 'pragma page_size') !== 0) throw fault('store.corrupt', { detail: { path, size } })
 }
 
 function check(db: DatabaseSync, path: string): void {

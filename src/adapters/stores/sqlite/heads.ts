@@ -1,6 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { offsetCount } from '../port.ts'
+import { LogRows } from './log.ts'
 import { Seen } from './seen.ts'
+import { Slots } from './slots.ts'
 
 /**
  * What this process remembers of the log: the next offset of each slot and which ids were seen. Valid as long as nobody
@@ -8,11 +10,12 @@ import { Seen } from './seen.ts'
  */
 export class Heads {
   readonly seen: Seen
+  readonly slots: Slots
+  readonly log: LogRows
   /** slot → next offset, for the slots touched so far. */
   readonly next = new Map<number, number>()
   readonly #db: DatabaseSync
   readonly #version: StatementSync
-  readonly #newest: StatementSync
   readonly #run: StatementSync
   #known = -1
   #stale = false
@@ -21,9 +24,10 @@ export class Heads {
   constructor(db: DatabaseSync) {
     this.#db = db
     this.#version = db.prepare('pragma data_version')
-    this.#newest = db.prepare('select max(pos) p from fl_log where pos >= ? and pos < ?')
     this.#run = db.prepare('select max(run) r from fl_seen')
-    this.seen = new Seen(db)
+    this.slots = new Slots(db)
+    this.log = new LogRows(db, this.slots, (slot) => this.head(slot))
+    this.seen = new Seen(db, this.log)
     this.reload()
   }
 
@@ -41,7 +45,7 @@ export class Heads {
     this.topicsChanged()
     const run = Number(this.#run.get()?.['r'] ?? 0)
     if (run !== this.seen.newestRun) return this.reload()
-    const behind = this.#slots().map((s) => ({ ...s, from: this.next.get(s.slot) ?? 0, next: this.#read(s.slot) }))
+    const behind = this.#slots().map((s) => ({ ...s, from: this.next.get(s.slot) ?? 0, next: this.slots.next(s.slot) }))
     for (const s of behind) this.next.set(s.slot, s.next)
     this.seen.catchUp(behind)
   }
@@ -49,6 +53,8 @@ export class Heads {
   /** After a rollback memory is ahead of the file: the next transaction reads everything again. Does no I/O itself. */
   forget(): void {
     this.#stale = true
+    this.next.clear()
+    this.slots.forget()
   }
 
   /** Reads everything again; of the runs, when memory is right about those it has, only what others have added. */
@@ -56,6 +62,7 @@ export class Heads {
     if (this.#stale) this.seen.forget()
     this.#stale = true
     this.topicsChanged()
+    this.slots.load()
     this.next.clear()
     this.#known = this.version()
     const slots = this.#slots().map((s) => ({ ...s, next: this.nextOf(s.slot) }))
@@ -70,6 +77,18 @@ export class Heads {
       .map((r) => ({ slot: Number(r['slot']), partitions: Number(r['partitions']) }))
   }
 
+  /**
+   * The next offset to be given. Damage may have led astray what this process has appended, and brought a row to where nobody has put one:
+   * then what is appended next would stand below the head, and count as read.
+   */
+  head(slot: number): number {
+    const known = this.next.get(slot) ?? 0
+    const stored = this.slots.next(slot)
+    if (stored <= known) return known
+    const newest = known === 0 || typeof this.log.idAt(slot * offsetCount + stored - 1) === 'string'
+    return newest ? stored : known
+  }
+
   take(slot: number): number {
     const offset = this.nextOf(slot)
     this.next.set(slot, offset + 1)
@@ -78,7 +97,7 @@ export class Heads {
 
   nextOf(slot: number): number {
     let next = this.next.get(slot)
-    if (next === undefined) this.next.set(slot, (next = this.#read(slot)))
+    if (next === undefined) this.next.set(slot, (next = this.slots.next(slot)))
     return next
   }
 
@@ -94,14 +113,15 @@ export class Heads {
     return this.#topics[low]?.slot ?? slot
   }
 
+  /** The slot itself if it belongs to a topic, otherwise one that does: what is left of a message is shown somewhere. */
+  nearest(slot: number): number {
+    const of = this.#topics.find((t) => slot >= t.slot && slot < t.slot + t.partitions)
+    return of === undefined ? (this.#topics.at(-1)?.slot ?? 0) : slot
+  }
+
   #slots(): { slot: number; topicSlot: number }[] {
     return this.#topics.flatMap((t) =>
       Array.from({ length: t.partitions }, (_, p) => ({ slot: t.slot + p, topicSlot: t.slot })),
     )
-  }
-
-  #read(slot: number): number {
-    const newest = this.#newest.get(slot * offsetCount, (slot + 1) * offsetCount)?.['p']
-    return newest == null ? 0 : (Number(newest) % offsetCount) + 1
   }
 }

@@ -18,6 +18,7 @@ import type {
 import { endsTransaction } from '../statement.ts'
 import { Apply } from './apply.ts'
 import { Checkpointer } from './checkpoint.ts'
+import { delayedSum } from './delayed.ts'
 import { primaryCode, storeFault } from './errors.ts'
 import { openFile } from './file.ts'
 import { Heads } from './heads.ts'
@@ -93,7 +94,7 @@ class SqliteStore implements Store, Joinable {
     this.#clock = clock
     this.#heads = new Heads(db)
     this.#apply = new Apply(db, this.#heads)
-    this.#reader = new Reader(db)
+    this.#reader = new Reader(db, this.#heads)
     this.#checkpoints = memory ? undefined : new Checkpointer(path, db)
     this.#sync = memory ? undefined : new WalSync(path) // last: it opens a descriptor
   }
@@ -191,14 +192,15 @@ class SqliteStore implements Store, Joinable {
     }
   }
 
-  handOver({ slot, id, key, time, meta, body, dedupe }: Entry): Sql {
+  handOver(entry: Entry): Sql {
+    const { slot, id, key, time, meta, body, dedupe } = entry
     return {
       text: [
-        'insert into fl_delayed (slot, id, key, time, meta, body, dedupe, due) values (',
-        ...Array<string>(6).fill(', '),
+        'insert into fl_delayed (slot, id, key, time, meta, body, dedupe, sum, due) values (',
+        ...Array<string>(7).fill(', '),
         ', 0)',
       ],
-      values: [slot, id, key, time, meta, body, dedupe],
+      values: [slot, id, key, time, meta, body, dedupe, delayedSum(0, entry)],
     }
   }
 
@@ -224,11 +226,26 @@ class SqliteStore implements Store, Joinable {
     this.#watchers.clear()
     if (!this.#writer.take()) await this.#writer.wait()
     try {
+      this.#writeHeads()
       await this.#sync?.durable()
     } finally {
       await this.#checkpoints?.close()
       this.#sync?.close()
       this.#db.close()
+    }
+  }
+
+  /** As far as the log goes: damage that takes its end is noticed by that. Not worth waiting for, nor failing. */
+  #writeHeads(): void {
+    if (this.#sync === undefined || !this.#heads.slots.unsaved) return
+    try {
+      this.#sync.assertSound()
+      this.#db.exec('begin immediate')
+      this.#heads.refresh()
+      this.#heads.slots.save(this.#heads.next)
+      this.#db.exec('commit')
+    } catch {
+      this.#rollback()
     }
   }
 

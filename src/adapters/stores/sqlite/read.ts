@@ -1,18 +1,21 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
-import { offsetCount, type Parked, type Read, type ReadResult, type Stored } from '../port.ts'
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
+import { offsetCount, type Read, type ReadResult } from '../port.ts'
+import { assertSound, type Table } from './rows.ts'
+import type { Heads } from './heads.ts'
+import type { LogRows } from './log.ts'
+import { parkedOf } from './parked.ts'
+import { Statements, type Row } from './statements.ts'
 
 /** Answers reads from prepared statements; rows come as arrays where there are many of them. */
 export class Reader {
-  readonly #db: DatabaseSync
-  readonly #statements = new Map<string, StatementSync>()
-  readonly #log: StatementSync
-  readonly #newest: StatementSync
+  readonly #statements: Statements
+  readonly #heads: Heads
+  readonly #log: LogRows
 
-  constructor(db: DatabaseSync) {
-    this.#db = db
-    const columns = 'select pos, time, id, key, meta, body from fl_log where'
-    this.#log = arrays(db.prepare(`${columns} pos >= ? and pos < ? order by pos limit ?`))
-    this.#newest = arrays(db.prepare(`${columns} pos >= ? and pos < ? order by pos desc limit ?`))
+  constructor(db: DatabaseSync, heads: Heads) {
+    this.#statements = new Statements(db)
+    this.#heads = heads
+    this.#log = heads.log
   }
 
   answer<R extends Read>(query: R): ReadResult<R> {
@@ -22,17 +25,14 @@ export class Reader {
   #answer(q: Read): unknown {
     switch (q.read) {
       case 'log':
-        return this.#messages(q.slot, q.from, q.below, q.limit, q.bytes)
-      case 'newest': {
-        const base = q.slot * offsetCount
-        const below = base + Math.min(q.below, offsetCount)
-        return (this.#newest.all(base, below, q.limit) as unknown as LogRow[]).map((r) => stored(r, base))
-      }
+        return this.#log.range(q.slot, q.from, q.below, q.limit, q.bytes)
+      case 'newest':
+        return this.#log.newest(q.slot, q.below, q.limit)
       case 'heads':
-        return this.#all('select slot, partitions from fl_topics order by slot').flatMap((t) =>
+        return this.#sound('fl_topics', 'order by slot').flatMap((t) =>
           Array.from({ length: Number(t['partitions']) }, (_, p) => {
             const slot = Number(t['slot']) + p
-            return { slot, next: this.#next(slot) }
+            return { slot, next: this.#heads.head(slot) }
           }),
         )
       case 'bounds':
@@ -42,17 +42,16 @@ export class Reader {
           return {
             slot,
             first: first == null ? 0 : Number(first) % offsetCount,
-            next: this.#next(slot),
+            next: this.#heads.head(slot),
           }
         })
       case 'topics':
-        return this.#all('select name, slot, partitions from fl_topics order by name')
+        return this.#sound('fl_topics', 'order by name')
       case 'subscriptions':
-        return this.#all('select id, name, topic from fl_subscriptions order by name')
+        return this.#sound('fl_subscriptions', 'order by name')
       case 'cursors':
-        return this.#all(
-          'select partition, low, done from fl_cursors where subscription = ? order by partition',
-          q.subscription,
+        return this.#sound('fl_cursors', 'where subscription = ? order by partition', q.subscription).map(
+          ({ partition, low, done }) => ({ partition, low, done }),
         )
       case 'parked':
         return this.#all(
@@ -63,7 +62,7 @@ export class Reader {
           q.state ?? null,
           q.after ?? 0,
           q.limit,
-        ).map((r) => ({ row: Number(r['row']), ...parked(r) }))
+        ).map((r) => ({ row: Number(r['row']), ...parkedOf(r) }))
       case 'parkedAt': {
         const row = this.#get(
           'select * from fl_parked where subscription = ? and partition = ? and offset = ?',
@@ -71,7 +70,7 @@ export class Reader {
           q.at.partition,
           q.at.offset,
         )
-        return row ? parked(row) : null
+        return row ? parkedOf(row) : null
       }
       case 'parkedFirst': {
         const row = this.#get(
@@ -80,7 +79,7 @@ export class Reader {
           q.partition,
           q.key,
         )
-        return row ? parked(row) : null
+        return row ? parkedOf(row) : null
       }
       case 'due':
         return this.#all(
@@ -90,7 +89,7 @@ export class Reader {
           q.now,
           JSON.stringify(q.partitions),
           q.limit,
-        ).map(parked)
+        ).map(parkedOf)
       case 'nextDue':
         return (
           this.#get(
@@ -107,20 +106,17 @@ export class Reader {
         ).map((r) => String(r['key']))
       case 'parkedCounts':
         return this.#all('select subscription, state, count(*) count from fl_parked group by state, subscription')
-      case 'key':
-        return (
-          this.#get(
-            'select value, version from fl_keys where name = ? and (expires is null or expires > ?)',
-            q.name,
-            q.now,
-          ) ?? null
-        )
+      case 'key': {
+        const [row] = this.#sound('fl_keys', 'where name = ? and (expires is null or expires > ?)', q.name, q.now)
+        return row ? { value: row['value'], version: row['version'] } : null
+      }
       case 'keys':
-        return this.#all(
-          `select name, value, version from fl_keys where name >= ?1 and name < ?1 || char(1114111) and (expires is null or expires > ?2) order by name`,
+        return this.#sound(
+          'fl_keys',
+          'where name >= ?1 and name < ?1 || char(1114111) and (expires is null or expires > ?2) order by name',
           q.prefix,
           q.now,
-        )
+        ).map(({ name, value, version }) => ({ name, value, version }))
       case 'leases':
         return this.#all('select name, worker, epoch from fl_leases where worker is not null')
       case 'workers':
@@ -149,70 +145,16 @@ export class Reader {
     }
   }
 
-  /** By a statement of its own: SQLite answers min and max from the B-tree's edge only when each stands alone. */
-  #next(slot: number): number {
-    const last = this.#get(
-      'select max(pos) p from fl_log where pos >= ? and pos < ?',
-      slot * offsetCount,
-      (slot + 1) * offsetCount,
-    )?.['p']
-    return last == null ? 0 : (Number(last) % offsetCount) + 1
+  /** Rows of a table in which a damaged one stops who asks for it. */
+  #sound(table: Table, which: string, ...values: SQLInputValue[]): Row[] {
+    return assertSound(table, this.#all(`select * from ${table} ${which}`, ...values))
   }
 
-  #messages(slot: number, from: number, below: number, limit: number, bytes: number): Stored[] {
-    const base = slot * offsetCount
-    const out: Stored[] = []
-    let left = bytes
-    const end = base + Math.min(below, offsetCount)
-    for (const row of this.#log.iterate(base + from, end, limit) as unknown as Iterable<LogRow>) {
-      left -= row[5].length
-      if (left < 0 && out.length > 0) break
-      out.push(stored(row, base))
-    }
-    return out
+  #all(text: string, ...values: SQLInputValue[]): Row[] {
+    return this.#statements.all(text, ...values)
   }
 
-  #prepare(text: string): StatementSync {
-    let s = this.#statements.get(text)
-    if (!s) this.#statements.set(text, (s = this.#db.prepare(text)))
-    return s
-  }
-
-  #all(text: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
-    return this.#prepare(text).all(...values)
-  }
-
-  #get(text: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
-    return this.#prepare(text).get(...values)
-  }
-}
-
-type LogRow = readonly [number, number, string, string | null, string | null, string | Uint8Array]
-
-function arrays(s: StatementSync): StatementSync {
-  s.setReturnArrays(true)
-  return s
-}
-
-function stored(r: LogRow, base: number): Stored {
-  return { offset: r[0] - base, time: r[1], id: r[2], key: r[3], meta: r[4], body: r[5] }
-}
-
-function parked(r: Record<string, unknown>): Parked {
-  return {
-    subscription: Number(r['subscription']),
-    partition: Number(r['partition']),
-    offset: Number(r['offset']),
-    key: r['key'] as string | null,
-    id: String(r['id']),
-    time: Number(r['time']),
-    meta: r['meta'] as string | null,
-    body: r['body'] as string | Uint8Array,
-    state: r['state'] as Parked['state'],
-    attempts: Number(r['attempts']),
-    due: Number(r['due']),
-    since: Number(r['since']),
-    faults: r['faults'] as string | null,
-    heldBy: r['held_by'] as string | null,
+  #get(text: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#statements.get(text, ...values)
   }
 }

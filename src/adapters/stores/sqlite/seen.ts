@@ -1,7 +1,12 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
+import { fault } from '#kernel/fault.ts'
 import { hash53 } from '#kernel/hash.ts'
 import { offsetCount } from '../port.ts'
 import { bloomOf, Filters } from './filters.ts'
+import type { LogRows } from './log.ts'
+import { assertSound } from './rows.ts'
+import { tolerant } from './statements.ts'
+import { fits, rowSum, textOf, type Column } from './sum.ts'
 
 /** Ids per run: 768 KiB on disk, 128 KiB of filter in memory, about 4 ms to write. */
 const perRun = 32_768
@@ -21,6 +26,7 @@ const mostPerRun = 49_152
  */
 export class Seen {
   readonly #db: DatabaseSync
+  readonly #log: LogRows
   readonly #recent = new Table()
   #runs: Run[] = []
   readonly #filters = new Filters<Run>()
@@ -30,11 +36,10 @@ export class Seen {
   /** Messages in the log beyond `#upto`, about. */
   #beyond = 0
   #cached: (Entries & { readonly run: number }) | undefined
-  readonly #idAt: StatementSync
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, log: LogRows) {
     this.#db = db
-    this.#idAt = db.prepare('select id from fl_log where pos = ?')
+    this.#log = log
   }
 
   hash(topicSlot: number, id: string): number {
@@ -85,10 +90,10 @@ export class Seen {
       this.#write()
     }
     const upto = this.#db.prepare(
-      'insert into fl_seen_upto values (?, ?) on conflict (slot) do update set next = excluded.next',
+      'insert into fl_seen_upto (slot, next, sum) values (?, ?, ?) on conflict (slot) do update set next = excluded.next, sum = excluded.sum',
     )
     for (const [slot, n] of next) {
-      if (this.#upto.get(slot) !== n) upto.run(slot, n)
+      if (this.#upto.get(slot) !== n) upto.run(slot, n, rowSum('fl_seen_upto', [slot, n]))
       this.#upto.set(slot, n)
     }
     this.#beyond = 0
@@ -123,8 +128,19 @@ export class Seen {
     }
     const bloom = bloomOf(hashes)
     this.#db
-      .prepare('insert into fl_seen (run, newest, count, bloom, hashes, positions) values (?, ?, ?, ?, ?, ?)')
-      .run(run.run, run.newest, run.count, bloom, bytesOf(hashes), bytesOf(found))
+      .prepare(
+        'insert into fl_seen (run, newest, count, bloom, hashes, positions, bloom_sum, sum) values (?, ?, ?, ?, ?, ?, ?, ?)',
+      )
+      .run(
+        run.run,
+        run.newest,
+        run.count,
+        bloom,
+        bytesOf(hashes),
+        bytesOf(found),
+        rowSum('fl_seen', [run.run, run.newest, run.count, bloom]),
+        rowSum('fl_seen', [run.run, bytesOf(hashes), bytesOf(found)]),
+      )
     this.#runs.push(run)
     this.#filters.add(run, bloom)
     this.#newestRun = run.run
@@ -155,22 +171,25 @@ export class Seen {
     this.#beyond = 0
     this.#cached = undefined
     this.#upto = new Map(
-      this.#db
-        .prepare('select slot, next from fl_seen_upto')
-        .all()
-        .map((r) => [Number(r['slot']), Number(r['next'])]),
+      assertSound('fl_seen_upto', this.#db.prepare('select * from fl_seen_upto').all()).map((r) => [
+        Number(r['slot']),
+        Number(r['next']),
+      ]),
     )
     // A run never changes under its number. Reading all filters again takes 2 ms each, and each 32,768 messages of
     // another process would ask for that.
     const known = new Map(this.#runs.map((r) => [r.run, r]))
-    const bloom = this.#db.prepare('select bloom from fl_seen where run = ?')
+    const filter = this.#db.prepare('select bloom, bloom_sum from fl_seen where run = ?')
     this.#runs = this.#db
       .prepare('select run, newest, count from fl_seen order by run')
       .all()
       .map((row) => {
         const number = Number(row['run'])
         const run = known.get(number) ?? { run: number, newest: Number(row['newest']), count: Number(row['count']) }
-        if (!known.delete(number)) this.#filters.add(run, bloom.get(number)?.['bloom'] as Uint8Array)
+        if (known.delete(number)) return run
+        const { bloom, bloom_sum } = filter.get(number) as { bloom: Uint8Array; bloom_sum: Column }
+        assertRun(number, bloom_sum, [number, run.newest, run.count, bloom])
+        this.#filters.add(run, bloom)
         return run
       })
     for (const gone of known.values()) this.#filters.delete(gone)
@@ -185,9 +204,11 @@ export class Seen {
     for (const s of slots) {
       if (s.next <= s.from) continue
       const base = s.slot * offsetCount
-      for (const row of tail.iterate(base + s.from, base + s.next) as Iterable<unknown>) {
-        const [pos, id, time] = row as [number, string, number]
-        const hash = this.hash(s.topicSlot, id)
+      const rows = tolerant(tail, () => tail.all(base + s.from, base + s.next)) as unknown[]
+      for (const row of rows) {
+        const [pos, id, time] = row as [number, Column, number]
+        // Damaged ones too, as far as that goes: a hit is confirmed by the whole row.
+        const hash = this.hash(s.topicSlot, textOf(id) ?? '')
         // Slot by slot is not the order of time: an id that was taken anew after its window counts from the later one.
         const known = this.#recent.find(hash)
         if (known >= 0 && this.#recent.times[known]! > time) this.pass()
@@ -202,20 +223,30 @@ export class Seen {
   }
 
   #confirmed(position: number, id: string): boolean {
-    const row = this.#idAt.get(position)
-    // Retention may have taken the row: then 53 bits have to be enough.
-    return row === undefined || row['id'] === id
+    const found = this.#log.idAt(position)
+    // Retention may have taken the row: then 53 bits have to be enough. A damaged one is no message: whoever sends it again is welcome.
+    return found === undefined || found === id
   }
 
   #entries(run: number): Entries {
     if (this.#cached?.run === run) return this.#cached
-    const row = this.#db.prepare('select hashes, positions from fl_seen where run = ?').get(run)
+    const row = this.#db.prepare('select hashes, positions, sum from fl_seen where run = ?').get(run)
+    assertRun(run, row?.['sum'] as Column, [run, row?.['hashes'] as Uint8Array, row?.['positions'] as Uint8Array])
     const hashes = doubles(row?.['hashes'] as Uint8Array)
     // One column holds both: the position of each hash, then the time of each.
     const found = doubles(row?.['positions'] as Uint8Array)
     this.#cached = { run, hashes, positions: found.subarray(0, hashes.length), times: found.subarray(hashes.length) }
     return this.#cached
   }
+}
+
+/** Ids that nobody can trust: a repetition would be taken for new. */
+function assertRun(run: number, sum: Column, columns: readonly Column[]): void {
+  if (fits(sum, rowSum('fl_seen', columns))) return
+  throw fault('store.corrupt', {
+    message: `the ids of fl_seen, run ${run}, are not as they were written: restore a backup`,
+    detail: { table: 'fl_seen', where: `run = ${run}` },
+  })
 }
 
 type Run = { readonly run: number; readonly newest: number; readonly count: number }
