@@ -1,8 +1,10 @@
-import type { CursorRow, Parked, Stored, Unit, Write } from '#adapters/stores/port.ts'
+import type { CursorRow, Damage, Parked, Stored, Unit, Write } from '#adapters/stores/port.ts'
 import type { Fault } from '#kernel/fault.ts'
 import type { Worked } from './subscription.ts'
 import { Cursor } from './cursor.ts'
+import { leftOf } from './damage.ts'
 import { Fenced } from './fenced.ts'
+import { partitionOf } from './log.ts'
 import { ParkedKeys } from './parked-keys.ts'
 import { Recovery } from './recovery.ts'
 import { inherited, writeTrace, type Trace } from './trace.ts'
@@ -55,6 +57,8 @@ export class Partition {
   #gaveUp = false
   /** Of the batch that runs. */
   readonly #batchKeys = new Set<string>()
+  /** Below this offset a message was parked that tells of those that are missing. */
+  #missing = 0
   readonly #recovery: Recovery
   #unlisten: () => void
 
@@ -203,6 +207,10 @@ export class Partition {
       if (rows.length === 0) this.#skip(of.log.head(this.#slot))
       for (const m of rows) {
         if (!this.#skip(m.offset)) break
+        if (m.damage !== undefined) {
+          if (this.#damaged(m, m.damage)) continue
+          break
+        }
         this.#next = m.offset + 1
         if (!this.#cursor.isDone(m.offset)) this.#take(m)
       }
@@ -221,6 +229,30 @@ export class Partition {
       this.#next = end
     }
     return to < this.#cursor.end
+  }
+
+  /**
+   * A row that is not as it was written, or messages that are gone: no handler sees them, and they do not count as done. They are parked
+   * as dead, those that are gone as one, under the key that can still be read, if any: what has that key waits for a person, the
+   * others go on. False: the window has to move first.
+   */
+  #damaged(m: Stored, { missing }: Damage): boolean {
+    const end = m.offset + Math.max(1, missing)
+    // The first of them, which tells of all, is parked or about to be: the cursor cannot pass it before.
+    if (end <= this.#missing) return this.#skip(end)
+    let first = m.offset
+    while (first < Math.min(end, this.#cursor.end) && this.#cursor.isDone(first)) first++
+    this.#next = first
+    if (first === end) return true
+    if (first === this.#cursor.end) return false
+    const now = this.#of.now()
+    const left = leftOf({ ...m, offset: first }, now, (key) => partitionOf(key, this.#of.topic) === this.index)
+    this.#bytes += left.body.length
+    this.#of.log.ahead.take(left.body.length)
+    this.#park(left, this.#of.damaged(missing === 0 ? 0 : end - first, now), now)
+    if (missing > 0) this.#missing = end
+    this.#next = first + 1
+    return true
   }
 
   #take(m: Stored): void {

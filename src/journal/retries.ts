@@ -4,6 +4,7 @@ import { isFault, type Fault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Alone } from './alone.ts'
 import { unclear } from './commit.ts'
+import { leftOf } from './damage.ts'
 import { crash, lastCrash, withFailure } from './history.ts'
 import { recover } from './parking.ts'
 import type { Partition } from './partition.ts'
@@ -91,7 +92,9 @@ export class Retries {
       now,
       limit,
     })
+    for (const r of rows) if (r.damage !== undefined) await this.#quarantine(r, owners.get(r.partition))
     this.#ready = rows
+      .filter((r) => r.damage === undefined)
       .filter((r) => !this.#running.has(name(r)) && !this.#ended.has(name(r)))
       .map((parked) => ({ parked, owner: owners.get(parked.partition)! }))
     this.fill()
@@ -100,6 +103,18 @@ export class Retries {
     // What is due already runs, waits for room, or belongs to another worker: none of them needs a timer.
     const next = await store.read({ read: 'nextDue', subscription: of.id, after: now })
     if (next !== null) this.#arm(next - now)
+  }
+
+  /** Its row is not as it was written: from now on it is dead, and what is left of it waits for a person. */
+  async #quarantine(parked: Parked, owner: Partition | undefined): Promise<void> {
+    if (owner === undefined || owner.abandoned) return
+    const now = this.#runtime.clock.now()
+    const left = { ...parked, ...leftOf(parked, now), ...this.#of.damaged(0, now), attempts: parked.attempts }
+    try {
+      await owner.commit([{ write: 'quarantine', parked: left }])
+    } catch (e) {
+      this.#of.trouble(owner, e)
+    }
   }
 
   #arm(ms: number): void {

@@ -53,6 +53,8 @@ export interface Worked {
   verdict(failed: Fault, attempts: number, faults: string | null, now: number): Verdict & { readonly faults: string }
   /** What becomes of a message that was running when its process ended. */
   suspected(now: number): Verdict & { readonly faults: string }
+  /** What becomes of a message that is damaged; of so many that are missing, if any. */
+  damaged(missing: number, now: number): Verdict & { readonly faults: string }
   /** So many more messages of it are parked. */
   parked(change: number): void
   refused(partition: Partition, e: unknown): void
@@ -276,6 +278,14 @@ export class Subscription implements Worked {
   suspected(now: number): Verdict & { readonly faults: string } {
     const verdict = recover(1, this.options.retry, now, this.#runtime.random)
     return { ...verdict, faults: withFailure(null, crash(now, 1, false)) }
+  }
+
+  damaged(missing: number, now: number): Verdict & { readonly faults: string } {
+    const { name: subscription, topic } = this.options
+    const detail = { subscription, topic, ...(missing > 0 ? { missing } : {}) }
+    const record = failure(fault('message.damaged', { detail }), now, this.#runtime.redact)
+    this.#sayDead(record)
+    return { state: 'dead', attempts: 0, due: now, heldBy: null, faults: withFailure(null, record) }
   }
 
   /** A parked message has ended its process as often as it may. */
