@@ -1,5 +1,6 @@
 import type { Parked, ParkedState } from '#adapters/stores/port.ts'
 import { fault, type FaultRecord } from '#kernel/fault.ts'
+import { readable } from './damage.ts'
 import { subscriptionRow, type OperationDeps } from './deps.ts'
 import { timeOf, type When } from './when.ts'
 
@@ -42,13 +43,14 @@ export async function* choose(deps: OperationDeps, filter: ParkedFilter): AsyncG
   const state = filter.state ?? 'dead'
   let left = within('limit', filter.limit ?? 1_000, 1, mostChosen)
   for (let after = 0; left > 0;) {
-    const rows = await store.read({
+    const found = await store.read({
       read: 'parked',
       subscription: id,
       ...(state === 'all' ? {} : { state }),
       limit: page,
       after,
     })
+    const rows = found.map(readable)
     const chosen = rows.filter((r) => r.since >= since && r.since <= until && fits(r, filter)).slice(0, left)
     left -= chosen.length
     if (chosen.length > 0) yield chosen

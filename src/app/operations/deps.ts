@@ -7,6 +7,7 @@ import type { Certificates } from '../certificates.ts'
 import type { Definitions } from '../collect.ts'
 import type { HealthMonitor } from '../health.ts'
 import type { ScopeUse } from '../scope-use.ts'
+import { readable } from './damage.ts'
 
 /** What the operations work on. They decide from the store, so they work beside a running app as well as inside it. */
 export type OperationDeps = {
@@ -61,7 +62,7 @@ export async function parkedRow(deps: OperationDeps, id: number): Promise<Parked
       message: `there is no parked message ${id}: it was handled, discarded, or never existed`,
       detail: { id },
     })
-  return row
+  return readable(row)
 }
 
 /** A reason as it is kept: at most 500 characters. */

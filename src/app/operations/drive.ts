@@ -216,7 +216,8 @@ function keyName({ partition, key }: Parked): string {
  * Its first run since it was started has failed: there is no need to wait until its last one has. Of one whose run has begun and
  * not ended that is open: attempts are counted before they begin.
  */
-function failedAgain({ state, attempts, faults }: Parked): boolean {
+function failedAgain({ state, attempts, faults, damage }: Parked): boolean {
+  if (damage !== undefined) return true
   return state === 'dead' || state === 'held' || (state === 'retry' && attempts > 0 && lastCrash(faults) === undefined)
 }
 

@@ -126,7 +126,7 @@ async function whereTo(
   const { partition, offset, key } = line.parked
   if (line.store === here && partition < topic.partitions && offset >= 0) {
     const slot = topic.slot + partition
-    const [there] = await deps.runtime.store.read({
+    const [found] = await deps.runtime.store.read({
       read: 'log',
       slot,
       from: offset,
@@ -134,6 +134,7 @@ async function whereTo(
       limit: 1,
       bytes: 1,
     })
+    const there = found?.damage === undefined ? found : undefined
     const passed = isDone(cursors.get(partition), offset)
     if (there?.id === line.parked.id && !passed) return 'to come'
     // What retention has removed cannot be compared; that the cursor has passed the place is enough, nobody else comes there.

@@ -2,6 +2,7 @@ import type { SubscriptionRow } from '#adapters/stores/port.ts'
 import { fault } from '#kernel/fault.ts'
 import { parsePosition } from '#kernel/message.ts'
 import type { Topic } from '#journal/log.ts'
+import { firstSound } from './damage.ts'
 import { subscriptionRow, type OperationDeps } from './deps.ts'
 import { timeOf, type When } from './when.ts'
 
@@ -77,7 +78,7 @@ export async function offsetAt(
 ): Promise<number> {
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
-    const [m] = await deps.runtime.store.read({ read: 'log', slot, from: middle, below: high, limit: 1, bytes: 1 })
+    const m = await firstSound(deps.runtime.store, slot, middle, high)
     if (m === undefined || m.time >= time) high = middle
     else low = m.offset + 1
   }

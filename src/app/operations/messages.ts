@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer'
-import type { Stored } from '#adapters/stores/port.ts'
+import type { Damage, Stored } from '#adapters/stores/port.ts'
 import { fault } from '#kernel/fault.ts'
 import { parsePosition, printPosition } from '#kernel/message.ts'
+import { leftOf } from '#journal/damage.ts'
 import type { OperationDeps } from './deps.ts'
 
 export type ShownMessage = {
@@ -13,6 +14,8 @@ export type ShownMessage = {
   readonly attributes: unknown
   /** Masked; text for bytes that are UTF-8, their number otherwise. */
   readonly data: unknown
+  /** It is not as it was written: what stands here is what can be read of it. Or so many are not there any more, from this position on. */
+  readonly damaged?: true | { readonly missing: number }
 }
 
 /** The newest messages of a topic, newest first; or the one at a position. Data is masked. Limit 1,000. */
@@ -26,7 +29,7 @@ export async function messages(
   const limit = Math.min(1_000, query.limit ?? 20)
   const show = (partition: number, m: Stored): ShownMessage => ({
     position: printPosition({ topic: topic.name, partition, offset: m.offset }),
-    ...shown(deps, m),
+    ...(m.damage === undefined ? shown(deps, m) : left(deps, m, m.damage)),
   })
   if (query.position !== undefined) {
     const p = parsePosition(query.position)
@@ -48,6 +51,10 @@ export async function messages(
     .sort((a, b) => b.m.time - a.m.time || b.m.offset - a.m.offset)
     .slice(0, limit)
     .map(({ partition, m }) => show(partition, m))
+}
+
+function left(deps: OperationDeps, m: Stored, { missing }: Damage): Omit<ShownMessage, 'position'> {
+  return { ...shown(deps, leftOf(m, 0)), damaged: missing === 0 ? true : { missing } }
 }
 
 export function shown(

@@ -1,6 +1,8 @@
 import type { Parked, ParkedState } from '#adapters/stores/port.ts'
 import type { FaultRecord } from '#kernel/fault.ts'
 import { printPosition } from '#kernel/message.ts'
+import { lastCode } from './choose.ts'
+import { readable } from './damage.ts'
 import { subscriptionRow, type OperationDeps } from './deps.ts'
 import { shown, type ShownMessage } from './messages.ts'
 
@@ -44,10 +46,11 @@ export async function parked(deps: OperationDeps, query: ParkedQuery = {}): Prom
 
 function show(
   deps: OperationDeps,
-  row: Parked & { readonly row: number },
+  found: Parked & { readonly row: number },
   subscription: string,
   topic: string,
 ): ParkedMessage {
+  const row = readable(found)
   const history = row.faults === null ? [] : (JSON.parse(row.faults) as FaultRecord[])
   const last = history.at(-1)
   return {
@@ -62,5 +65,6 @@ function show(
     ...(last === undefined ? {} : { fault: last }),
     history,
     ...shown(deps, row),
+    ...(lastCode(row) === 'message.damaged' ? { damaged: true } : {}),
   }
 }

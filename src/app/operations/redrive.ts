@@ -1,6 +1,7 @@
 import type { ParkedAt } from '#adapters/stores/port.ts'
 import { isFault } from '#kernel/fault.ts'
 import { choose, lastCode, tally, type ParkedFilter, type ParkedRow, type Tally } from './choose.ts'
+import { readable } from './damage.ts'
 import { audit, reasonOf, type OperationDeps } from './deps.ts'
 import { checkDrive, drive, type Driven, type DriveOptions, type Source } from './drive.ts'
 
@@ -69,7 +70,7 @@ function dead(deps: OperationDeps, filter: ParkedFilter, begun: number): Source 
   }
 }
 
-/** Undefined: a person, or another redrive, was first. */
+/** Undefined: a person, or another redrive, was first; or nobody but a person knows what it said. */
 async function again(
   deps: OperationDeps,
   { row, subscription, partition, offset }: ParkedRow,
@@ -79,7 +80,7 @@ async function again(
   const at = { subscription, partition, offset }
   // A page may be read long before its turn comes: what counts, its history too, is how it is now.
   const now = await deps.runtime.store.read({ read: 'parkedAt', at })
-  if (now?.state !== 'dead' || now.due > begun) return undefined
+  if (now?.state !== 'dead' || now.due > begun || lastCode(readable(now)) === 'message.damaged') return undefined
   const { faults, id } = now
   try {
     await deps.journal.commit.add(

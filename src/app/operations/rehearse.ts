@@ -6,6 +6,7 @@ import { Note, type RehearsedMessage } from '../rehearsal/note.ts'
 import { rehearseOne } from '../rehearsal/run.ts'
 import { NotingVerbs } from '../rehearsal/verbs.ts'
 import { within } from './choose.ts'
+import { firstSound } from './damage.ts'
 import { audit, type OperationDeps } from './deps.ts'
 import { rangesOf, type LogRange, type Range } from './log-range.ts'
 
@@ -64,7 +65,7 @@ export async function rehearse(deps: OperationDeps, query: Rehearse): Promise<Re
   for (const { partition, from, below } of ranges) {
     const slot = topic.slot + partition
     for (let at = from; at < below && !query.signal?.aborted;) {
-      const [message] = await deps.runtime.store.read({ read: 'log', slot, from: at, below, limit: 1, bytes: 1 })
+      const message = await firstSound(deps.runtime.store, slot, at, below)
       if (message === undefined) break
       at = message.offset + 1
       const verbs = new NotingVerbs(deps, first.at(topic.name, partition, message.offset))
@@ -101,7 +102,7 @@ async function earliestOf(deps: OperationDeps, slot: number, ranges: readonly Ra
   const { store, clock } = deps.runtime
   let earliest = clock.now()
   for (const { partition, from, below } of ranges) {
-    const [m] = await store.read({ read: 'log', slot: slot + partition, from, below, limit: 1, bytes: 1 })
+    const m = await firstSound(store, slot + partition, from, below)
     if (m !== undefined) earliest = Math.min(earliest, m.time)
   }
   return earliest

@@ -1,6 +1,7 @@
 import type { Parked, Stored } from '#adapters/stores/port.ts'
 import { fault, isFault } from '#kernel/fault.ts'
 import type { ReplayRange, ReplayState } from '#journal/replays.ts'
+import { behind } from './damage.ts'
 import { audit, reasonOf, subscriptionRow, type OperationDeps } from './deps.ts'
 import { checkDrive, drive, type Driven, type DriveOptions, type Source, type Step } from './drive.ts'
 import { rangesOf, type LogRange } from './log-range.ts'
@@ -37,7 +38,7 @@ const bytesAtOnce = 8 * 1024 * 1024
  * Runs in the operator's process; how far it has come is moved on in the commit that parks. After a crash `resumeReplay` goes on where
  * it stopped, in any process; until then, or `cancelReplay`, what is new goes on waiting. One replay a subscription: `replay.state` while another is under way.
  *
- * Limits: a message that is parked still is left alone, as are those that the subscription has not come to. What retention removes before
+ * Limits: a message that is parked still is left alone, as are those that the subscription has not come to, and those that are damaged. What retention removes before
  * its turn cannot be replayed. A subscription of batches handles them one by one.
  */
 export async function replayTopic(deps: OperationDeps, query: ReplayTopic): Promise<TopicReplayed> {
@@ -119,11 +120,11 @@ function feed(deps: OperationDeps, id: number, begun: ReplayState, version: numb
       const rows = await store.read({ read: 'log', slot, from: next, below, limit: most, bytes: bytesAtOnce })
       const at = rows.map((m) => ({ subscription: id, partition, offset: m.offset }))
       const waiting = await Promise.all(at.map((place) => store.read({ read: 'parkedAt', at: place })))
-      const fresh = rows.filter((_, i) => waiting[i] === null)
+      const fresh = rows.filter((m, i) => waiting[i] === null && m.damage === undefined)
       const now = clock.now()
       started.push(...fresh.map((m, n) => again(id, partition, m, now, due(n))))
       skipped = rows.length - fresh.length
-      const after = rows.length === 0 ? below : rows.at(-1)!.offset + 1
+      const after = rows.length === 0 ? below : behind(rows.at(-1)!)
       const moved = { ...range, next: after, below: await endOf(deps, id, state, { ...range, next: after }) }
       state = { ...state, ranges: state.ranges.map((r) => (r === range ? moved : r)) }
     }

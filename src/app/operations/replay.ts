@@ -2,13 +2,14 @@ import type { ParkedState } from '#adapters/stores/port.ts'
 import { fault } from '#kernel/fault.ts'
 import { parseJsonText, type Json } from '#kernel/json.ts'
 import { parse } from '#kernel/schema.ts'
+import { lastCode } from './choose.ts'
 import { audit, parkedRow, type OperationDeps } from './deps.ts'
 
 const waiting: readonly ParkedState[] = ['dead', 'retry', 'held']
 
 /**
  * Runs a parked message again, now, with its attempts counted anew. `parked.state` for one that waits behind another of
- * its key: replay or discard that one first.
+ * its key: replay or discard that one first. `message.damaged` for one that is not as it was written: it runs with other data only.
  */
 export async function replay(deps: OperationDeps, id: number): Promise<void> {
   await again(deps, id, undefined)
@@ -31,12 +32,18 @@ async function again(deps: OperationDeps, id: number, body: string | undefined):
       detail: { id },
     })
   }
+  if (body === undefined && lastCode(row) === 'message.damaged')
+    throw fault('message.damaged', {
+      message: `parked message ${id} is not as it was written: edit and replay it with its right data, or discard it`,
+      detail: { id },
+    })
   const at = { subscription: row.subscription, partition: row.partition, offset: row.offset }
   const now = deps.runtime.clock.now()
   await deps.journal.commit.add(
     {
       guards: [{ guard: 'parked', at, states: waiting }],
       writes: [
+        ...(row.damage === undefined ? [] : [{ write: 'quarantine', parked: row } as const]),
         {
           write: 'repark',
           at,

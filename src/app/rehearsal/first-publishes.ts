@@ -1,4 +1,5 @@
 import type { Stored } from '#adapters/stores/port.ts'
+import { behind } from '../operations/damage.ts'
 import type { OperationDeps } from '../operations/deps.ts'
 import { offsetAt } from '../operations/log-range.ts'
 
@@ -28,10 +29,11 @@ export async function firstPublishes(
       while (from < next) {
         const rows = await store.read({ read: 'log', slot, from, below: next, limit: page, bytes })
         for (const m of rows) {
+          if (m.damage !== undefined) continue
           const cause = causeOf(m)
           if (wanted.id(name, m.id) || (cause !== undefined && wanted.cause(cause))) see(name, m, cause)
         }
-        from = rows.length === 0 ? next : rows.at(-1)!.offset + 1
+        from = rows.length === 0 ? next : behind(rows.at(-1)!)
       }
     }
   }

@@ -3,7 +3,7 @@ import { parsePosition } from '#kernel/message.ts'
 import type { ShownMessage } from '#app/operations/messages.ts'
 import type { Declare, ProjectOptions } from '../command.ts'
 import { aboutProject, limit } from '../command.ts'
-import { fields, jsonLine, prettyJson, preview, shownTime } from '../render.ts'
+import { counted, fields, jsonLine, prettyJson, preview, shownTime } from '../render.ts'
 import { table } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
 import { withApp } from '../with-app.ts'
@@ -40,7 +40,12 @@ const columns = [
 ] as const
 
 function list(found: readonly ShownMessage[], terminal: Terminal): string[] {
-  const rows = found.map((m) => [m.position, shownTime(m.time), m.key ?? '', preview(m.data)])
+  const rows = found.map((m) => [
+    m.position,
+    shownTime(m.time),
+    m.key ?? '',
+    m.damaged === undefined ? preview(m.data) : damage(m),
+  ])
   return table(columns, rows, terminal)
 }
 
@@ -50,7 +55,14 @@ function whole(m: ShownMessage): string[] {
     ['id', m.id],
     ['time', m.time],
     ['key', m.key ?? undefined],
+    ['damaged', m.damaged === undefined ? undefined : damage(m)],
     ['attributes', prettyJson(m.attributes)],
     ['data', prettyJson(m.data)],
   ])
+}
+
+function damage({ damaged }: ShownMessage): string {
+  return damaged === true
+    ? 'not as it was written: what stands here is what can be read of it'
+    : `not there any more: ${counted(damaged?.missing ?? 0, 'message')} from here on`
 }
