@@ -32,7 +32,10 @@ async function world(test: TestContext, options: PostgresOptions = {}): Promise<
 function open(url: string, schema: string, options: PostgresOptions = {}): Promise<Store> {
   const random = seededRandom(1)
   const clock = systemClock
-  const runtime = { clock, random, ids: uuid7(clock, random) } as unknown as Omit<Runtime, 'store'>
+  const runtime = { clock, random, ids: uuid7(clock, random), log: { write: () => {} } } as unknown as Omit<
+    Runtime,
+    'store'
+  >
   return postgres(url, { schema, ...options }).open(runtime)
 }
 

@@ -19,6 +19,7 @@ import { handingOver } from './hand-over.ts'
 import { Listener } from './listen.ts'
 import { migrate } from './migrate.ts'
 import { settings, type PostgresOptions } from './options.ts'
+import { warnOfPages } from './pages.ts'
 import { Reader } from './read.ts'
 import type { PgClientClass, Session } from './session.ts'
 import { Transactions } from './transactions.ts'
@@ -50,6 +51,7 @@ export function postgres(url: string | readonly string[], options: PostgresOptio
       const session = await connector.connect('ours', runtime.clock.mono() + checked.patience)
       try {
         await migrate(session, checked.schema)
+        await warnOfPages(session, runtime.log)
         await session.query(`delete from fl_sessions where at < now() - interval '1 day'`)
       } catch (e) {
         await session.close()

@@ -1,6 +1,7 @@
 import { after } from 'node:test'
 import type { Clock } from '#kernel/clock.ts'
 import { uuid7 } from '#kernel/id.ts'
+import type { Log } from '#kernel/log.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import { seededRandom } from '#testing/random.ts'
 import { startPostgres, type Postgres } from '../../../../tools/servers/postgres.ts'
@@ -20,9 +21,14 @@ export function server(): Promise<Postgres> {
 after(async () => (await started)?.[Symbol.asyncDispose]())
 
 /** Opens a store that runs on this clock. */
-export async function openStore(schema: string, clock: Clock, options: PostgresOptions = {}): Promise<Store> {
+export async function openStore(
+  schema: string,
+  clock: Clock,
+  options: PostgresOptions = {},
+  log: Log = { write: () => {} },
+): Promise<Store> {
   const random = seededRandom(++schemas)
-  const runtime = { clock, random, ids: uuid7(clock, random) } as unknown as Omit<Runtime, 'store'>
+  const runtime = { clock, random, ids: uuid7(clock, random), log } as unknown as Omit<Runtime, 'store'>
   return postgres((await server()).url, { schema, ...options }).open(runtime)
 }
 

@@ -16,7 +16,10 @@ import type { PgClient } from './session.ts'
 
 const clock = virtualClock()
 const random = seededRandom(1)
-const runtime = { clock, random, ids: uuid7(clock, random) } as unknown as Omit<Runtime, 'store'>
+const runtime = { clock, random, ids: uuid7(clock, random), log: { write: () => {} } } as unknown as Omit<
+  Runtime,
+  'store'
+>
 
 function open(url: string, options: PostgresOptions = {}): Promise<Store> {
   return postgres(url, { patience: '0ms', ...options }).open(runtime)
@@ -170,8 +173,9 @@ test('two processes that open an empty schema at once make one store', async (t)
 test('a migration that fails leaves everything as it was', async (t) => {
   const schema = newSchema()
   t.after(() => drop(schema))
-  // A function that the last migration is going to make, made by somebody before.
-  const name = [...migrations.at(-1)!.postgres.matchAll(/create (?:or replace )?function (\w+)\(([^)]*)\)/g)].find(
+  // A function that a migration is going to make, made by somebody before.
+  const made = migrations.map((m) => m.postgres).join('\n')
+  const name = [...made.matchAll(/create (?:or replace )?function (\w+)\(([^)]*)\)/g)].find(
     (m) => !m[2]!.includes('out '),
   )!
   await ask(
