@@ -29,6 +29,7 @@ export class LogRows {
   readonly #slots: Slots
   readonly #head: (slot: number) => number
   readonly #range: StatementSync
+  readonly #size: StatementSync
   readonly #newest: StatementSync
   readonly #on: StatementSync
   readonly #one: StatementSync
@@ -37,6 +38,10 @@ export class LogRows {
     this.#slots = slots
     this.#head = head
     this.#range = arrays(db, `${columns} pos >= ? and pos < ? order by pos limit ?`)
+    // Of a body that goes on elsewhere this reads only how long it is.
+    this.#size = db.prepare(
+      'select coalesce(sum(octet_length(body)), 0) n from (select body from fl_log where pos >= ? and pos < ? order by pos limit ?)',
+    )
     this.#newest = arrays(db, `${columns} pos >= ? and pos < ? order by pos desc limit ?`)
     this.#on = arrays(db, `${columns} pos >= ? order by pos limit ?`)
     this.#one = arrays(db, `${columns} pos = ?`)
@@ -47,7 +52,7 @@ export class LogRows {
     const out: Stored[] = []
     let [next, left] = [from, bytes]
     try {
-      for (const row of rows(this.#range.iterate(base + from, base + Math.min(below, offsetCount), limit))) {
+      for (const row of this.#rows(base + from, base + Math.min(below, offsetCount), limit, bytes)) {
         const offset = row[0] - base
         if (!isSound(row) || (offset !== next && (offset < next || !this.#slots.mayLack(slot, offset))))
           return this.#salvage(slot, from, below, limit, bytes)
@@ -63,6 +68,17 @@ export class LogRows {
     if (out.length === limit || next >= below) return out
     const end = Math.min(below, this.#head(slot))
     return next >= end || this.#slots.mayLack(slot, end) ? out : this.#salvage(slot, from, below, limit, bytes)
+  }
+
+  /**
+   * Rows one by one cost 0.9 µs each, all at once 0.55. So all at once, if their bodies are known to be no more than `bytes`, which costs
+   * 0.1; a few are not worth the asking.
+   */
+  #rows(from: number, below: number, limit: number, bytes: number): Iterable<LogRow> {
+    const many = Math.min(limit, below - from) >= 32
+    if (many && Number(this.#size.get(from, below, limit)?.['n']) <= bytes)
+      return rows(this.#range.all(from, below, limit))
+    return rows(this.#range.iterate(from, below, limit))
   }
 
   newest(slot: number, below: number, limit: number): Stored[] {
@@ -141,15 +157,18 @@ function rows(found: Iterable<unknown>): Iterable<LogRow> {
   return found as Iterable<LogRow>
 }
 
-function isSound([pos, time, id, key, meta, body, sum]: LogRow): boolean {
-  // A flipped bit may have made anything of a column: what is no text has no length to speak of.
+function isSound(r: LogRow): boolean {
+  // By index: taking the row apart costs a quarter of a message. A flipped bit may have made anything of a column: what is no text has no length.
+  const key = r[3]
+  const meta = r[4]
+  const body = r[5]
   const typed =
-    typeof time === 'number' &&
-    typeof id === 'string' &&
+    typeof r[1] === 'number' &&
+    typeof r[2] === 'string' &&
     (key === null || typeof key === 'string') &&
     (meta === null || typeof meta === 'string') &&
     (typeof body === 'string' || body instanceof Uint8Array)
-  return typed && fits(sum, messageSum(pos, time, id, key, meta, body))
+  return typed && fits(r[6], messageSum(r[0], r[1], r[2], key, meta, body))
 }
 
 function stored(r: LogRow, offset: number): Stored {
