@@ -111,7 +111,7 @@ export class Retries {
     const now = this.#runtime.clock.now()
     const left = { ...parked, ...leftOf(parked, now), ...this.#of.damaged(0, now), attempts: parked.attempts }
     try {
-      await owner.commit([{ write: 'quarantine', parked: left }])
+      await owner.fenced.commit([{ write: 'quarantine', parked: left }])
     } catch (e) {
       this.#of.trouble(owner, e)
     }

@@ -1,6 +1,6 @@
 import type { Parked, ReadResult, Store, Stored } from '#adapters/stores/port.ts'
 import type { Cancel } from '#kernel/clock.ts'
-import { isFault, toFault, type Fault } from '#kernel/fault.ts'
+import { fault, isFault, toFault, type Fault } from '#kernel/fault.ts'
 import type { Runtime } from '#kernel/runtime.ts'
 import type { Alone } from './alone.ts'
 import type { GroupCommit } from './commit.ts'

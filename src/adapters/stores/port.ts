@@ -210,11 +210,11 @@ export type Appended = { readonly slot: number; readonly offset: number; readonl
 
 /**
  * The row is not as it was written: what stands in it may be anything. Nobody may act on it, and it may not count as done. `missing`: so
- * many messages, from this offset on, are not there at all; 0: the row is there, as far as it can be read.
+ * many messages, from this offset on, are not there at all; 0: the row is there, as far as it can be read. Only a store that checks its rows
+ * itself tells of it; one whose database does that rejects with `store.corrupt`.
  */
 export type Damage = { readonly missing: number }
 
-/** Only a store that checks its rows itself finds damage; one whose database does that rejects with `store.corrupt`. */
 export type Stored = {
   readonly offset: number
   readonly time: number
@@ -270,6 +270,7 @@ export type CallRow = {
   readonly operation: string
   readonly outcome: string
   readonly record: string
+  readonly damage?: Damage
 }
 export type AuditRow = {
   readonly id: number
@@ -277,6 +278,7 @@ export type AuditRow = {
   readonly verb: string
   readonly subject: string
   readonly detail: string
+  readonly damage?: Damage
 }
 
 export type Read =

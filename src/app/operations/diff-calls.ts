@@ -48,7 +48,7 @@ async function lastGood(deps: OperationDeps, one: NumberedCall): Promise<Numbere
   for (let n = 0; n < looked; n += page) {
     const rows = await deps.runtime.store.read({ read: 'calls', connection, outcome: 'ok', before, limit: page })
     for (const row of rows) {
-      if (row.operation !== operation || row.id === call) continue
+      if (row.operation !== operation || row.id === call || row.damage !== undefined) continue
       if (row.id < call) return numbered(row)
       after = numbered(row)
     }

@@ -34,6 +34,7 @@ export class FirstCalls {
     for (;;) {
       const rows = await deps.runtime.store.read({ read: 'calls', before, limit: page })
       for (const row of rows) {
+        if (row.damage !== undefined) continue
         const record = JSON.parse(row.record) as CallRecord
         const at = record.message === undefined ? undefined : parsePosition(record.message)
         const inside = ranges.some((r) => r.partition === at?.partition && at.offset >= r.from && at.offset < r.below)

@@ -3,17 +3,24 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { isFault } from 'fairlead'
+import { fairlead, isFault, subscription } from 'fairlead'
+import { sqlite } from 'fairlead/sqlite'
+import { answers, compare, type Answers } from '#adapters/stores/sqlite/flips.fixture.ts'
+import { openStore } from '#adapters/stores/sqlite/open.fixture.ts'
+import { virtualClock } from '#testing/clock.ts'
 import { seededRandom } from '#testing/random.ts'
 import type { Env, Result, Scenario } from '../scenario.ts'
 import { Arena } from '../world/arena.ts'
 import { factory } from '../world/client.ts'
+import { orders, shipped, type Fact } from '../world/definitions.ts'
 import { visitor } from '../world/look.ts'
 import { until } from '../world/pause.ts'
 import { frames, walHeader } from '../world/wal.ts'
 
 /** Two stores with the same kind of content: one whose process was killed (all in the log), one that was closed (all in the file). */
 type Stock = { readonly db: Buffer; readonly wal: Buffer }
+
+const none = Buffer.alloc(0)
 
 async function stock(env: Env, closed: boolean): Promise<{ readonly files: Stock; readonly acknowledged: number }> {
   await using arena = new Arena(env)
@@ -44,19 +51,78 @@ class Bench {
     this.#folder = folder
   }
 
-  /** Opens a copy by the engine, reads everything that an operator can, then every row. `checked`: also what SQLite's own check says. */
-  async open({ db, wal }: Stock): Promise<Found & { readonly checked: boolean }> {
+  /** Opens a copy by the engine, reads everything that an operator can, then every row. */
+  open({ db, wal }: Stock): Promise<Found> {
+    return this.#on(db, wal, inspect)
+  }
+
+  /** What the store answers about itself, or the code with which it refuses. */
+  ask(db: Buffer): Promise<{ readonly answers: Answers } | { readonly code: string }> {
+    return this.#on(db, none, async (address) => {
+      try {
+        await using store = await openStore(address, virtualClock())
+        return { answers: await answers(store) }
+      } catch (e) {
+        return { code: codeOf(e) }
+      }
+    })
+  }
+
+  /** What is wrong with what a new subscription is served of the orders: undefined when all is right or told. */
+  serve(db: Buffer, good: Answers): Promise<string | undefined> {
+    return this.#on(db, none, (address) => serve(address, good))
+  }
+
+  async #on<T>(db: Buffer, wal: Buffer, work: (address: string) => Promise<T>): Promise<T> {
     const folder = join(this.#folder, String(this.#n++))
     mkdirSync(folder)
     const address = join(folder, 'x.db')
     writeFileSync(address, db)
     if (wal.length > 0) writeFileSync(`${address}-wal`, wal)
     try {
-      const found = await inspect(address)
-      return { ...found, checked: check(address) }
+      return await work(address)
     } finally {
       rmSync(folder, { recursive: true })
     }
+  }
+}
+
+async function serve(address: string, good: Answers): Promise<string | undefined> {
+  const served: string[] = []
+  const second = subscription('second', { to: orders, from: 'beginning', handle: (f: Fact) => void served.push(f.u) })
+  const facts = [0, 1, 2, 3].flatMap((slot) => (good.log.get(slot) ?? []).map((m) => ({ slot, ...m })))
+  const all = new Map(facts.map((m) => [(JSON.parse(String(m.body)) as Fact).u, m]))
+  try {
+    await using app = await fairlead({
+      store: sqlite(address),
+      use: [orders, shipped, second],
+      log: { write: () => {} },
+    })
+    await until('all of it is read', async () => {
+      const { subscriptions } = await app.operations.status()
+      return subscriptions.find((s) => s.name === 'second')?.lag === 0
+    })
+    const dead = await app.operations.parked({ subscription: 'second', limit: 1_000 })
+    const told = dead.map((p) => {
+      const [, partition, offset] = p.position.split('/')
+      const missing = Number(p.fault?.detail?.['missing'] ?? 1)
+      return { code: p.fault?.code, slot: Number(partition), from: Number(offset), below: Number(offset) + missing }
+    })
+    const other = told.find((p) => p.code !== 'message.damaged' && p.code !== undefined)
+    if (other) return `a message is parked for ${other.code}`
+    const strange = served.find((u) => !all.has(u))
+    if (strange !== undefined) return `${strange} was served, which nobody has handed in`
+    if (new Set(served).size !== served.length) return 'a message was served twice'
+    const lost = facts.find(
+      (m) =>
+        !served.includes((JSON.parse(String(m.body)) as Fact).u) &&
+        !told.some((p) => p.slot === m.slot && m.offset >= p.from && m.offset < p.below) &&
+        !dead.some((p) => p.id === m.id),
+    )
+    return lost && `offset ${lost.offset} of partition ${lost.slot} was neither served nor parked`
+  } catch (e) {
+    // Refused: nothing was served wrongly.
+    return isFault(e) ? undefined : String(e)
   }
 }
 
@@ -101,17 +167,8 @@ function digest(db: DatabaseSync): string {
   return hash.digest('hex')
 }
 
-/** Whether SQLite's own check finds nothing wrong. */
-function check(address: string): boolean {
-  let db: DatabaseSync | undefined
-  try {
-    db = new DatabaseSync(address)
-    return Object.values(db.prepare('pragma integrity_check').get() ?? {})[0] === 'ok'
-  } catch {
-    return false
-  } finally {
-    db?.close()
-  }
+function percent(part: number, of: number): number {
+  return of === 0 ? 100 : Math.round((part / of) * 1_000) / 10
 }
 
 async function run(env: Env): Promise<Result> {
@@ -159,7 +216,7 @@ async function damageAll(env: Env, bench: Bench): Promise<Result> {
     verdict(`the log cut at byte ${at} of ${files.wal.length}`, 'cut', found, (end) => end === reached)
   }
 
-  // One bit of the log, of its header, and of the file: which is where no checksum reaches.
+  // One bit of the log, of its header, and of the file, whose pages have no checksum.
   const flips = env.kills
   const flip = (bytes: Buffer, from: number, to: number): { readonly bytes: Buffer; readonly bit: number } => {
     const bit = from * 8 + Math.floor(random.float() * (to - from) * 8)
@@ -167,27 +224,43 @@ async function damageAll(env: Env, bench: Bench): Promise<Result> {
     copy[bit >> 3]! ^= 1 << (bit & 7)
     return { bytes: copy, bit }
   }
-  for (let i = 0; i < Math.ceil(flips * 0.4); i++) {
+  const inLog = Math.ceil(flips * 0.4)
+  for (let i = 0; i < inLog; i++) {
     const inHeader = i % 5 === 0
     const { bytes, bit } = inHeader ? flip(files.wal, 0, walHeader) : flip(files.wal, walHeader, last.end)
     const found = await bench.open({ ...files, wal: bytes })
     verdict(`bit ${bit} of the log flipped`, inHeader ? 'log_header' : 'log', found, () => true)
   }
   const closed = await stock(env, true)
-  const good = await bench.open(closed.files)
-  for (let i = 0; i < Math.floor(flips * 0.6); i++) {
-    const found = await bench.open({ ...closed.files, db: flip(closed.files.db, 0, closed.files.db.length).bytes })
-    if (!('holds' in found)) count('file_refused')
-    else if ('holds' in good && found.holds === good.holds)
-      count(found.checked ? 'file_harmless' : 'file_harmless_checked')
-    else count(found.checked ? 'file_silent' : 'file_silent_but_checked')
+  const good = await bench.ask(closed.files.db)
+  if (!('answers' in good)) throw new Error(`the sound store is not read: ${good.code}`)
+  for (let i = 0; i < flips; i++) {
+    const { bytes, bit } = flip(closed.files.db, 0, closed.files.db.length)
+    const said = await bench.ask(bytes)
+    const told = 'answers' in said ? compare(good.answers, said.answers) : { told: said.code }
+    count(`file_${told.told}`)
+    if (told.told === 'wrong')
+      broken.push(`bit ${bit} of the file flipped: ${'what' in told ? told.what : ''} (seed ${env.seed})`)
+    // What an engine makes of it: a subscription that has seen nothing yet.
+    if (told.told !== 'damaged') continue
+    const wrong = await bench.serve(bytes, good.answers)
+    if (wrong !== undefined) broken.push(`bit ${bit} of the file flipped: ${wrong} (seed ${env.seed})`)
   }
+  const noticed = Object.entries(counts).filter(([name]) => /^file_(?:damaged|store\.)/.test(name))
+  const changed = flips - (counts['file_same'] ?? 0)
+  const detected = noticed.reduce((sum, [, n]) => sum + n, 0)
   return {
-    injected: cuts.size + flips,
+    injected: cuts.size + flips + inLog,
     acknowledged: acknowledged + closed.acknowledged,
     lost: 0,
     doubled: 0,
-    more: { cuts: cuts.size, flips, ...counts },
+    more: {
+      cuts: cuts.size,
+      log_flips: inLog,
+      file_flips: flips,
+      ...counts,
+      'file_detected_%': percent(detected, changed),
+    },
     broken,
   }
 }
@@ -195,7 +268,7 @@ async function damageAll(env: Env, bench: Bench): Promise<Result> {
 export const damage: Scenario = {
   name: 'damage',
   about:
-    'the log cut at the boundaries of its frames and every n-th byte of the last (--every), --kills flipped bits in log and file',
+    'the log cut at the boundaries of its frames and every n-th byte of the last (--every), --kills flipped bits of the file and 0.4 times as many of the log',
   kills: 60,
   every: 97,
   run,

@@ -21,6 +21,8 @@ alter table fl_seen_upto add column sum integer;
 alter table fl_cursors add column sum integer;
 alter table fl_parked add column sum integer;
 alter table fl_keys add column sum integer;
+alter table fl_calls add column sum integer;
+alter table fl_audit add column sum integer;
 create table fl_slots (slot integer primary key, head integer not null, removed integer not null, sum integer) strict;
 insert into fl_slots (slot, head, removed)
 with recursive

@@ -1,13 +1,13 @@
 -- Schema level 2 of the embedded store, as a fresh one has it. Written by FAIRLEAD_UPDATE=1 npm test.
 
 -- table fl_audit on fl_audit
-CREATE TABLE fl_audit (id integer primary key, time integer not null, verb text not null, subject text not null, detail text not null) strict;
+CREATE TABLE fl_audit (id integer primary key, time integer not null, verb text not null, subject text not null, detail text not null, sum integer) strict;
 
 -- table fl_calls on fl_calls
 CREATE TABLE fl_calls (
   id integer primary key, time integer not null, connection text not null, operation text not null, outcome text not null,
   record text not null
-) strict;
+, sum integer) strict;
 
 -- table fl_cursors on fl_cursors
 CREATE TABLE fl_cursors (

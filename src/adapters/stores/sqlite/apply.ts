@@ -136,20 +136,22 @@ export class Apply {
         return this.#fire(w.now, w.limit)
       case 'call':
         return this.#run(
-          'insert into fl_calls (time, connection, operation, outcome, record) values (?, ?, ?, ?, ?)',
+          'insert into fl_calls (time, connection, operation, outcome, record, sum) values (?, ?, ?, ?, ?, ?)',
           w.time,
           w.connection,
           w.operation,
           w.outcome,
           w.record,
+          rowSum('fl_calls', [w.time, w.connection, w.operation, w.outcome, w.record]),
         )
       case 'audit':
         return this.#run(
-          'insert into fl_audit (time, verb, subject, detail) values (?, ?, ?, ?)',
+          'insert into fl_audit (time, verb, subject, detail, sum) values (?, ?, ?, ?, ?)',
           w.time,
           w.verb,
           w.subject,
           w.detail,
+          rowSum('fl_audit', [w.time, w.verb, w.subject, w.detail]),
         )
       case 'trim':
         return this.#trim(w)

@@ -251,6 +251,20 @@ test('a damaged key holds for no guard and is not read, until it is written anew
   same(await store.read({ read: 'key', name: 'a', now: start }), { value: 'x', version: 2 })
 })
 
+test('a call record and an audit entry that were damaged are marked', async (t) => {
+  const b = bench(t)
+  const store = await b.open()
+  const call = { time: start, connection: 'c', operation: 'o', outcome: 'ok', record: '{"n":1}' }
+  const entry = { time: start, verb: 'v', subject: 's', detail: '{"by":"me"}' }
+  await commit(store, { write: 'call', ...call }, { write: 'audit', ...entry })
+  same(await store.read({ read: 'calls', limit: 9 }), [{ id: 1, ...call }])
+  same(await store.read({ read: 'audit', limit: 9 }), [{ id: 1, ...entry }])
+  b.behind(`update fl_calls set outcome = 'no'; update fl_audit set detail = '{"by":"you"}'`)
+  const damage = { missing: 0 }
+  same(await store.read({ read: 'calls', limit: 9 }), [{ id: 1, ...call, outcome: 'no', damage }])
+  same(await store.read({ read: 'audit', limit: 9 }), [{ id: 1, ...entry, detail: '{"by":"you"}', damage }])
+})
+
 test('a cursor that was damaged is not read; who holds the partition writes it anew', async (t) => {
   const b = bench(t)
   const store = await b.open()
@@ -337,6 +351,11 @@ async function stock(b: Bench): Promise<Buffer> {
     ),
     ...[1, 2, 3].map((n) => ({ write: 'delay', due: start + n, entry: entry(slots[0]!, `d${n}`) }) as const),
     ...[1, 2, 3].map((n) => ({ write: 'put', name: `k${n}`, value: '{}', expires: null }) as const),
+    ...[1, 2, 3].map(
+      (n) =>
+        ({ write: 'call', time: start, connection: 'c', operation: 'o', outcome: 'ok', record: `{"n":${n}}` }) as const,
+    ),
+    { write: 'audit', time: start, verb: 'replay', subject: 's', detail: '{"by":"me"}' },
     { write: 'advance', subscription: 1, partition: 0, low: 10, done: Uint8Array.of(6) },
     { write: 'trim', what: 'log', slot: slots[0]!, before: start + 1, below: 5, limit: 9 },
   )

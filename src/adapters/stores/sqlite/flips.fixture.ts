@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { plain } from '../conformance/trial.ts'
+import { plain, without } from '../conformance/trial.ts'
 import type { Parked, Store, Stored } from '../port.ts'
 
 /** Everything that a store answers about itself. */
@@ -12,7 +12,9 @@ export type Answers = {
   readonly found: unknown
   /** Topics, subscriptions, cursors, keys. */
   readonly rows: unknown
-  /** Call records and audit, leases and workers: read by people, or written anew all the time. No checksum covers them. */
+  /** Call records and audit. */
+  readonly records: readonly { readonly damage?: unknown }[]
+  /** Leases and workers, which are written anew all the time; and in which order records were written. No checksum covers them. */
   readonly uncovered: unknown
 }
 
@@ -45,9 +47,11 @@ export async function answers(store: Store): Promise<Answers> {
     at: await Promise.all(parked.map((at) => store.read({ read: 'parkedAt', at })).map(async (p) => (await p)?.id)),
     delayed: await store.read({ read: 'nextDelayed' }),
   }
+  const calls = await store.read({ read: 'calls', limit: 100_000 })
+  const trail = await store.read({ read: 'audit', limit: 100_000 })
+  const records = [...calls.map((r) => without(r, 'id')), ...trail.map((r) => without(r, 'id'))]
   const uncovered = {
-    calls: await store.read({ read: 'calls', limit: 100_000 }),
-    audit: await store.read({ read: 'audit', limit: 100_000 }),
+    order: [...calls, ...trail].map(({ id }) => id),
     leases: await store.read({ read: 'leases' }),
     workers: await store.read({ read: 'workers' }),
   }
@@ -61,7 +65,7 @@ export async function answers(store: Store): Promise<Answers> {
     newest.set(slot, await store.read({ read: 'newest', slot, below: all, limit: 100_000 }))
   }
   const heads = new Map(bounds.map(({ slot, first, next }) => [slot, { first, next }]))
-  return plainly({ log, newest, heads, parked, found, rows, uncovered })
+  return plainly({ log, newest, heads, parked, found, rows, records, uncovered })
 }
 
 /** As a subscription reads it: page after page, and what is missing passed. */
@@ -92,6 +96,7 @@ function plainly(a: Answers): Answers {
     parked: plain(a.parked),
     found: plain(a.found),
     rows: plain(a.rows),
+    records: plain(a.records),
     uncovered: plain(a.uncovered),
   }
 }
@@ -128,6 +133,11 @@ export function compare(good: Answers, now: Answers): Comparison {
   }
   if (!damaged && !isDeepStrictEqual(good.found, now.found)) return wrong('what the indexes find')
   if (!isDeepStrictEqual(good.rows, now.rows)) return wrong('topics, subscriptions, cursors or keys')
+  if (now.records.length !== good.records.length) return wrong('number of records')
+  for (const r of now.records) {
+    if (r.damage !== undefined) damaged = true
+    else if (!good.records.some((g) => isDeepStrictEqual(g, r))) return wrong(`record ${JSON.stringify(r)}`)
+  }
   if (damaged) return { told: 'damaged' }
   return { told: isDeepStrictEqual(good.uncovered, now.uncovered) ? 'same' : 'uncovered' }
 }

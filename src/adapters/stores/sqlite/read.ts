@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import { offsetCount, type Read, type ReadResult } from '../port.ts'
-import { assertSound, type Table } from './rows.ts'
+import { assertSound, marked, type Table } from './rows.ts'
 import type { Heads } from './heads.ts'
 import type { LogRows } from './log.ts'
 import { parkedOf } from './parked.ts'
@@ -124,8 +124,9 @@ export class Reader {
       case 'nextDelayed':
         return this.#get('select min(due) n from fl_delayed')?.['n'] ?? null
       case 'calls':
-        return this.#all(
-          `select id, time, connection, operation, outcome, record from fl_calls where (?1 is null or connection = ?1)
+        return this.#marked(
+          'fl_calls',
+          `where (?1 is null or connection = ?1)
            and (?2 is null or outcome = ?2 or (?2 = 'failed' and outcome <> 'ok')) and id < ?3 order by id desc limit ?4`,
           q.connection ?? null,
           q.outcome ?? null,
@@ -133,7 +134,7 @@ export class Reader {
           q.limit,
         )
       case 'audit':
-        return this.#all('select id, time, verb, subject, detail from fl_audit order by id desc limit ?', q.limit)
+        return this.#marked('fl_audit', 'order by id desc limit ?', q.limit)
       case 'size':
         return {
           bytes: Number(
@@ -148,6 +149,10 @@ export class Reader {
   /** Rows of a table in which a damaged one stops who asks for it. */
   #sound(table: Table, which: string, ...values: SQLInputValue[]): Row[] {
     return assertSound(table, this.#all(`select * from ${table} ${which}`, ...values))
+  }
+
+  #marked(table: 'fl_calls' | 'fl_audit', which: string, ...values: SQLInputValue[]): Row[] {
+    return marked(table, this.#all(`select * from ${table} ${which}`, ...values))
   }
 
   #all(text: string, ...values: SQLInputValue[]): Row[] {

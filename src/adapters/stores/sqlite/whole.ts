@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { fault } from '#kernel/fault.ts'
 import { migrations } from '../migrations/index.ts'
-import { assertSound, tables } from './rows.ts'
+import { assertSound, needed } from './rows.ts'
 
 /** A copy that broke off: SQLite finds whole pages missing, but reads zeros for the missing part of the last one. */
 export function assertNotCut(db: DatabaseSync, path: string): void {
@@ -14,8 +14,8 @@ export function assertNotCut(db: DatabaseSync, path: string): void {
 /** A table with more rows than this is not looked through when the store is opened: 20,000 take about 50 ms. */
 const most = 20_000
 
-/** What is read by an index, which has no checksum of its own: what an index has lost nobody would ever look for. */
-const indexed = ['fl_parked', 'fl_delayed', 'fl_keys', 'fl_leases', 'fl_workers'] as const
+/** Others that are read by an index, which has no checksum of its own: what an index has lost nobody would ever look for. */
+const indexed = ['fl_parked', 'fl_delayed', 'fl_leases', 'fl_workers'] as const
 
 /**
  * SQLite has no checksum of its pages (decision 0014). Messages are checked when they are read; what says where they are is looked
@@ -23,7 +23,7 @@ const indexed = ['fl_parked', 'fl_delayed', 'fl_keys', 'fl_leases', 'fl_workers'
  */
 export function assertWhole(db: DatabaseSync, path: string): void {
   assertSchema(db, path)
-  for (const table of [...tables, ...indexed]) {
+  for (const table of [...needed, ...indexed]) {
     const rows = db.prepare(`select count(*) n from (select 1 from ${table} limit ${most + 1})`).get()
     if (Number(rows?.['n']) > most) continue
     const said = Object.values(db.prepare(`pragma integrity_check(${table})`).get() ?? {})[0]
@@ -32,7 +32,7 @@ export function assertWhole(db: DatabaseSync, path: string): void {
         message: `the table ${table} is damaged: ${String(said)}`,
         detail: { path, table },
       })
-    const sums = tables.find((t) => t === table)
+    const sums = needed.find((t) => t === table)
     if (sums) assertSound(sums, db.prepare(`select * from ${table}`).all())
   }
 }
