@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { fault } from '#kernel/fault.ts'
 import type { Ready, Rendered } from '../operation.ts'
@@ -30,7 +31,8 @@ export type Intent = {
 }
 
 export function fingerprintOf(ready: Ready, { path, body }: Rendered): string {
-  return hash('sha256', `${ready.method}\n${path}\n${body ?? ''}`, 'base64url')
+  const sent = typeof body === 'object' ? Buffer.from(body).toString('base64') : (body ?? '')
+  return hash('sha256', `${ready.method}\n${path}\n${sent}`, 'base64url')
 }
 
 /** The name of an intent: short, visible and the same whenever the call is made again. */
