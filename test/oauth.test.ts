@@ -132,14 +132,8 @@ test('an issuer that its own metadata does not confirm is asked for nothing', as
     machine({ issuer: server.issuer.replace('127.0.0.1', 'localhost') }, 'basic', basic),
   ])
   const { list } = w.app.definitions.connections.get('orders') as unknown as ReturnType<typeof machine>
-  const call = w.app.call(list, undefined).catch((e: unknown) => e)
-  let done = false
-  void call.then(() => (done = true))
-  await until('the call ends', async () => {
-    await w.clock.advance(1_000)
-    return done
-  })
-  const f = await call
+  // Real sockets: a virtual second that passed meanwhile would be a slow answer.
+  const f: unknown = await w.app.call(list, undefined).catch((e: unknown) => e)
   assert.ok(isFault(f, 'connection.token'), String(f))
   assert.match(f.message, /issuer/)
   assert.equal(w.server.asked.length, 0, 'no secret went there')
