@@ -21,6 +21,7 @@ const npm = async (args: readonly string[], cwd: string): Promise<string> => {
   const [file, ...first] = process.env['npm_execpath'] ? [process.execPath, process.env['npm_execpath']] : ['npm']
   return (await run(file, [...first, ...args], { cwd })).stdout
 }
+type Entry = { readonly version: string; readonly dev?: boolean }
 const readJson = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'))
 
 describe('the published package', () => {
@@ -43,19 +44,23 @@ describe('the published package', () => {
 
   /**
    * Installs with npm, from a lock file that names the dependencies where this repository's own names them: npm takes them
-   * from its cache, which `npm ci` has filled, and asks nobody for versions.
+   * from its cache, which `npm ci` has filled, and asks nobody for versions. Beside the package stands zod, as with everyone who
+   * uses a connector.
    */
   async function install(): Promise<void> {
     mkdirSync(user)
-    const lock = readJson(join(root, 'package-lock.json')) as { packages: Record<string, { dev?: boolean }> }
+    const lock = readJson(join(root, 'package-lock.json')) as { packages: Record<string, Entry> }
     const ours = Object.entries(lock.packages).filter(([path, entry]) => path !== '' && entry.dev !== true)
     const integrity = `sha512-${createHash('sha512').update(readFileSync(tarball)).digest('base64')}`
     const resolved = `file:../fairlead-${manifest.version}.tgz`
     const { version, dependencies, engines } = manifest
-    const project = { name: 'user', type: 'module', private: true, dependencies: { fairlead: resolved } }
+    const { dev: _, ...zod } = lock.packages['node_modules/zod']!
+    const beside = { fairlead: resolved, zod: zod.version }
+    const project = { name: 'user', type: 'module', private: true, dependencies: beside }
     const packages = {
       '': project,
       ...Object.fromEntries(ours),
+      'node_modules/zod': zod,
       'node_modules/fairlead': { version, resolved, integrity, dependencies, engines, bin: manifest.bin },
     }
     writeFileSync(join(user, 'package.json'), JSON.stringify(project))
