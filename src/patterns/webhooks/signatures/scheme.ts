@@ -7,7 +7,7 @@ export type Headers = Readonly<Record<string, string | undefined>>
 
 /**
  * How one provider signs what it sends: inert data and pure functions, so a definition that holds one can be printed and
- * tested without a server. The five that ship are ordinary values of this type; write another the same way.
+ * tested without a server. Those that ship are ordinary values of this type; write another the same way.
  *
  * Rules that every scheme keeps: the signature is over the raw bytes; bytes are compared in constant time; every
  * configured secret is tried; unknown versions are skipped but one known version is required; a missing header is a

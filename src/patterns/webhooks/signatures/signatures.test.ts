@@ -7,11 +7,14 @@ import { isFault } from '#kernel/fault.ts'
 import { milliseconds } from '#kernel/duration.ts'
 import { secret, SecretValue } from '#kernel/secret.ts'
 import { githubSignature } from './github.ts'
+import { hubspotSignature } from './hubspot.ts'
+import { pagerdutySignature } from './pagerduty.ts'
 import type { Headers, SignatureScheme, Verified } from './scheme.ts'
 import { shopifySignature } from './shopify.ts'
 import { slackSignature } from './slack.ts'
 import { standardWebhooks } from './standard-webhooks.ts'
 import { stripeSignature } from './stripe.ts'
+import { xeroSignature } from './xero.ts'
 
 type Vector = {
   scheme: string
@@ -28,7 +31,7 @@ const name = secret('HOOK')
 const whsec = (seed: string): string => `whsec_${Buffer.from(seed.repeat(24)).toString('base64')}`
 const schemes: Record<
   string,
-  { scheme: SignatureScheme; secret: string; other: string; header: string; time?: string }
+  { scheme: SignatureScheme; secret: string; other: string; header: string; time?: string; unit?: 'ms' }
 > = {
   'standard-webhooks': {
     scheme: standardWebhooks(name),
@@ -62,6 +65,26 @@ const schemes: Record<
     header: 'x-slack-signature',
     time: 'x-slack-request-timestamp',
   },
+  hubspot: {
+    scheme: hubspotSignature(name, { url: 'https://www.example.com/webhook?x=%2Fa%40b' }),
+    secret: 'b3f0a3c5-9c8a-4f8e-9a34-0d1f1f6a7c11',
+    other: 'b3f0a3c5-9c8a-4f8e-9a34-0d1f1f6a7c12',
+    header: 'x-hubspot-signature-v3',
+    time: 'x-hubspot-request-timestamp',
+    unit: 'ms',
+  },
+  pagerduty: {
+    scheme: pagerdutySignature(name),
+    secret: 'a secret of PagerDuty, long enough',
+    other: 'another secret of PagerDuty',
+    header: 'x-pagerduty-signature',
+  },
+  xero: {
+    scheme: xeroSignature(name),
+    secret: 'xero-webhooks-key-of-us==',
+    other: 'xero-webhooks-key-of-ut==',
+    header: 'x-xero-signature',
+  },
 }
 const now = Date.UTC(2026, 0, 1)
 const values = (...texts: string[]): SecretValue[] => texts.map((t) => new SecretValue('HOOK', t))
@@ -90,7 +113,7 @@ describe('published and computed vectors', () => {
   const { vectors } = JSON.parse(readFileSync(new URL('./vectors.json', import.meta.url), 'utf8')) as {
     vectors: Vector[]
   }
-  it('holds at least one vector for each of the five schemes', () => {
+  it('holds at least one vector for each scheme', () => {
     assert.deepEqual([...new Set(vectors.map((v) => v.scheme))].sort(), Object.keys(schemes).sort())
   })
   for (const vector of vectors) {
@@ -188,7 +211,7 @@ describe('the form of signatures', () => {
   const hexUpper = (value: string): string => value.replace(/[0-9a-f]{64}/, (hex) => hex.toUpperCase())
 
   it('accepts upper-case hex', () => {
-    for (const title of ['stripe', 'github', 'slack']) assert.equal(accepts(title, hexUpper), true, title)
+    for (const title of ['stripe', 'github', 'slack', 'pagerduty']) assert.equal(accepts(title, hexUpper), true, title)
   })
   it('refuses base64url and base64 without padding', () => {
     const { scheme, secret: key, header } = schemes['shopify']!
@@ -240,6 +263,14 @@ describe('the form of signatures', () => {
       accepts('slack', (v) => v.replace('v0=', 'v1=')),
       false,
     )
+    assert.equal(
+      accepts('pagerduty', (v) => v.replace('v1=', 'v2=')),
+      false,
+    )
+    assert.equal(
+      accepts('pagerduty', (v) => `v2=00, ${v}`),
+      true,
+    )
   })
   it('accepts when only the second of two signatures is valid', () => {
     const zeros = Buffer.alloc(32)
@@ -257,7 +288,7 @@ describe('the form of signatures', () => {
       accepts('standard-webhooks', (v) => `v1,AAAA, ${v}`),
       true,
     )
-    for (const title of ['stripe', 'github', 'shopify', 'slack']) {
+    for (const title of ['stripe', 'github', 'shopify', 'slack', 'hubspot', 'xero']) {
       assert.equal(
         accepts(title, (v) => `${v}, ${v}`),
         false,
@@ -272,6 +303,10 @@ describe('the form of signatures', () => {
     )
     assert.equal(
       accepts('stripe', (v) => `${v}${',v1=00'.repeat(10)}`),
+      false,
+    )
+    assert.equal(
+      accepts('pagerduty', (v) => `${v}${',v1=00'.repeat(10)}`),
       false,
     )
   })
@@ -304,14 +339,15 @@ describe('timestamps', () => {
       refused('webhook.signature', () => check(scheme, values(key), headers, body), title)
     }
   })
-  it('refuses NaN, signs, fractions, exponents, hex and milliseconds as malformed', () => {
+  it('refuses NaN, signs, fractions, exponents, hex and a time in the other unit as malformed', () => {
     const s = String(now / 1000)
-    for (const bad of ['NaN', `-${s}`, `+${s}`, `${s}.5`, '1e9', '0x10', String(now), ` ${s}x`, 'Infinity']) {
-      for (const [title, { scheme, secret: key, header, time }] of stamped) {
+    for (const bad of ['NaN', `-${s}`, `+${s}`, `${s}.5`, '1e9', '0x10', 'other unit', ` ${s}x`, 'Infinity']) {
+      for (const [title, { scheme, secret: key, header, time, unit }] of stamped) {
+        const written = bad === 'other unit' ? (unit === 'ms' ? s : String(now)) : bad
         const headers = signed(scheme, key, body)
         const changed = time
-          ? { ...headers, [time]: bad }
-          : { ...headers, [header]: headers[header]!.replace(/^t=\d+/, `t=${bad}`) }
+          ? { ...headers, [time]: written }
+          : { ...headers, [header]: headers[header]!.replace(/^t=\d+/, `t=${written}`) }
         refused('webhook.header', () => check(scheme, values(key), changed, body), `${title} ${bad}`)
       }
     }
@@ -405,6 +441,9 @@ describe('id and type of an event', () => {
     const delivery = { 'x-github-delivery': 'd1', 'x-github-event': 'pull_request' }
     assert.deepEqual(received(github, delivery, { action: 'opened' }), { id: 'd1', type: 'pull_request.opened' })
     assert.deepEqual(received(github, { ...delivery, 'x-github-event': 'push' }, {}), { id: 'd1', type: 'push' })
+    const { scheme: pagerduty } = schemes['pagerduty']!
+    const event = { id: '01B', event_type: 'incident.triggered', resource_type: 'incident' }
+    assert.deepEqual(received(pagerduty, {}, { event }), { id: '01B', type: 'incident.triggered' })
   })
   it('of Shopify are scoped by shop and topic, because several topics share one event id', () => {
     const { scheme } = schemes['shopify']!
@@ -430,6 +469,28 @@ describe('id and type of an event', () => {
     assert.deepEqual(received(scheme, {}, { command: '/replay', text: 'x' }, 'command=%2Freplay'), command)
     assert.notEqual(received(scheme, {}, { command: '/replay' }, 'command=%2Fother').id, command.id)
     assert.equal(received(scheme, {}, { type: 'block_actions' }).type, 'block_actions')
+  })
+  it('of HubSpot and Xero name a batch by its events, whatever the attempt', () => {
+    const { scheme: hubspot } = schemes['hubspot']!
+    const event = (eventId: number, attemptNumber = 0) => ({
+      eventId,
+      subscriptionId: 1,
+      objectId: 501,
+      occurredAt: 1_760_000_001_000,
+      subscriptionType: 'contact.creation',
+      attemptNumber,
+    })
+    const batch = received(hubspot, {}, [event(1), event(2)])
+    assert.equal(batch.type, 'batch')
+    assert.deepEqual(received(hubspot, {}, [event(2, 1), event(1, 1)]), batch)
+    assert.notEqual(received(hubspot, {}, [event(1), event(3)]).id, batch.id)
+    const { scheme: xero } = schemes['xero']!
+    const change = { tenantId: 't', resourceId: 'r', eventDateUtc: '2026-07-01T12:00:00.000', eventType: 'UPDATE' }
+    const changes = received(xero, {}, { events: [change], entropy: 'a' })
+    assert.equal(changes.type, 'batch')
+    assert.deepEqual(received(xero, {}, { events: [change], entropy: 'b' }), changes)
+    assert.notEqual(received(xero, {}, { events: [{ ...change, resourceId: 's' }] }).id, changes.id)
+    assert.equal(received(xero, {}, { events: [] }, '{}').type, 'intent')
   })
   it('are absent, not invented, for bodies of other shapes', () => {
     for (const { scheme } of Object.values(schemes)) {
