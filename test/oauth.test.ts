@@ -94,7 +94,16 @@ async function world(t: TestContext, make: (server: Oidc) => readonly unknown[],
     await server[Symbol.asyncDispose]()
   })
   const browser = (): Browser => new Browser(us, (r) => app.fetch(r))
-  return { server, clock, app, seen, logged, browser, refuse: (on: boolean) => (refuse = on), quiet: () => flying === 0 }
+  return {
+    server,
+    clock,
+    app,
+    seen,
+    logged,
+    browser,
+    refuse: (on: boolean) => (refuse = on),
+    quiet: () => flying === 0,
+  }
 }
 
 type World = Awaited<ReturnType<typeof world>>
