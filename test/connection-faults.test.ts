@@ -522,12 +522,9 @@ function overrunOf(f: Fault | undefined, ended: number, slow: boolean): number |
 }
 
 function opened(origin: string, options: Partial<ConnectionOptions> = {}, rules: readonly Rule[] = []) {
-  const clock = virtualClock()
-  const random = seededRandom(1)
-  const http = httpClient({
-    clock,
-    trust: () => ({ current: options.tls === undefined ? { ca: [pem('test-ca.pem')] } : {} }),
-  })
+  const [clock, random] = [virtualClock(), seededRandom(1)]
+  const current = options.tls === undefined ? { ca: [pem('test-ca.pem')] } : {}
+  const http = httpClient({ clock, trust: () => ({ current }) })
   const api = connection('faulty', {
     baseUrl: origin,
     retry: false,

@@ -10,9 +10,8 @@ const kinds: Readonly<Record<string, (o: Options, add: Add, path: string) => Pro
   bearer: (o, add) => named(o['secret'], '', add),
   'api-key': (o, add) => {
     named(o['secret'], '', add)
-    const placed = [o['query'], o['field']].some(
-      (name) => typeof name === 'string' && name !== '' && name !== '__proto__',
-    )
+    const isName = (name: unknown): boolean => typeof name === 'string' && name !== ''
+    const placed = isName(o['query']) || (isName(o['field']) && o['field'] !== '__proto__')
     if (!placed && !isFieldName(o['header'])) {
       add('', 'has no place for the key', "use { header: 'x-api-key' }, { query: 'key' } or { field: 'api_key' }")
     } else if (
