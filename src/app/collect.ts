@@ -3,6 +3,7 @@ import { fault, isFault, type Fault } from '#kernel/fault.ts'
 import type { Files } from '#kernel/runtime.ts'
 import { isSecret } from '#kernel/secret.ts'
 import { checkConnection } from '#patterns/connections/check/connection.ts'
+import { invalidationsOf } from '#patterns/connections/cache/define.ts'
 import { operationsOf, type ConnectionDefinition, type OperationSpec } from '#patterns/connections/define.ts'
 import { isOperation, type FallbackStep } from '#patterns/connections/fallback/fallback.ts'
 import { laterTopic } from '#patterns/connections/later/later.ts'
@@ -134,6 +135,14 @@ function together(d: Definitions): Problem[] {
   for (const s of d.subscriptions.values()) missing(`subscription(${s.name}).to`, s.to)
   for (const { name, options } of d.connections.values())
     missing(`connection(${name}).drift.to`, options.drift === false ? undefined : options.drift?.to)
+  for (const c of d.connections.values()) {
+    const caches = [
+      [`connection(${c.name})`, c.options.cache] as const,
+      ...operationsOf(c).map((o) => [`connection(${c.name}).operations.${o.name}`, o.spec.cache] as const),
+    ]
+    for (const [path, cache] of caches)
+      for (const { on } of invalidationsOf(cache)) missing(`${path}.cache.invalidate`, on)
+  }
   const paths = new Map<string, string>()
   for (const c of d.connections.values()) {
     const { auth } = c.options

@@ -17,6 +17,7 @@ import { laterOf } from '#patterns/connections/later/later.ts'
 import { openConnection, type OpenConnection } from '#patterns/connections/run.ts'
 import { subscriptionRunner } from '#patterns/topics/run.ts'
 import { openCertificates, type ConnectionTls } from './certificates.ts'
+import { topicChanges } from './changes.ts'
 import { driftKeep } from './drift.ts'
 import { collectWithDocuments, configFault, type Definitions, type Use } from './collect.ts'
 import { RunContext } from './context.ts'
@@ -239,6 +240,8 @@ async function start(
         },
         drift: driftKeep(journal, runtime, (to, drift) => verbs.publish(to, drift, {}, plain)),
         endings: journal.keys,
+        // Who only looks is not told what others publish.
+        ...(options.work === false ? {} : { changes: topicChanges(journal.log) }),
         record: (call) => {
           if (scoped.has(def.name)) scopeUse.called(call.connection, call.operation, runtime.clock.now())
           journal.calls.add({

@@ -1,14 +1,16 @@
 import type { Code, FaultKind } from '#kernel/codes.ts'
 import type { FellBack } from '#kernel/context.ts'
 import { fault, isFault, toFault, type Fault } from '#kernel/fault.ts'
+import type { HttpResponse } from '#kernel/http.ts'
 import { parse } from '#kernel/schema.ts'
 import type { Attempt, RunOptions } from '#resilience/policy.ts'
 import { bodyOf, outputOf } from './answers/output.ts'
+import { Visit } from './cache/visit.ts'
 import { answered, named, unanswered, wired, type Request, type Trail } from './exchange.ts'
 import { fallsBack } from './fallback/fallback.ts'
 import { Intended, isIntended } from './intents/intended.ts'
 import type { Known } from './intents/intent.ts'
-import type { Ready, Rendered } from './operation.ts'
+import { isSafe, type Ready, type Rendered } from './operation.ts'
 import type { PageStep } from './paging/paging.ts'
 import { noteCall } from './records/note.ts'
 import type { Exchanged } from './protocols/protocol.ts'
@@ -34,6 +36,8 @@ export type CallOptions = {
   readonly keyMayDiffer?: boolean
   /** Only the operation itself answers: no fallback of it is used. */
   readonly direct?: true
+  /** Asks them, whatever the cache holds. */
+  readonly refresh?: true
   /** Told before the call resolves with what a fallback answered. */
   readonly onFallback?: (by: FellBack) => void
 }
@@ -45,6 +49,8 @@ export type Answered = {
   readonly response: Exchanged
   /** What was asked, without credential. */
   readonly path: string
+  /** It is an earlier answer, out of the cache. */
+  readonly kept: boolean
 }
 
 /**
@@ -63,6 +69,7 @@ export class OneCall {
   readonly #intended: Intended | undefined
   answer: Answered | undefined
   #uncertain: Fault | 'before' | undefined
+  #visit: Visit | undefined
   /** The one before us has not ended: what `verify` does not find yet is not repeated. */
   #underway = false
 
@@ -94,6 +101,10 @@ export class OneCall {
     try {
       const rendered = this.#rendered()
       const ready = rendered instanceof Promise ? await rendered : rendered
+      if (shared.cache !== undefined) {
+        const kept = await this.#kept(ready)
+        if (kept) return await this.#given(kept, ready)
+      }
       this.#refuseWhileOpen()
       const known = this.#intended && (await this.#intended.begin(ready))
       let output: unknown
@@ -103,7 +114,8 @@ export class OneCall {
       } else {
         if (known !== undefined) this.#doubt(known)
         const { signal } = this.#options
-        const bounds = { deadline: this.#deadline, classify: this.#ready.judge }
+        const { judge } = this.#ready
+        const bounds = { deadline: this.#deadline, classify: this.#visit?.mayStandIn ? once(judge) : judge }
         const options = signal ? { ...bounds, signal } : bounds
         try {
           output = await shared.pipeline.run((attempt) => this.#attempt(attempt, ready), options)
@@ -114,18 +126,27 @@ export class OneCall {
       }
       shared.counters.succeeded++
       this.#intended?.happened(this.answer?.body)
+      if (shared.cache !== undefined) this.#changed()
       if (this.answer?.response.stream === undefined) this.note('ok')
       return output
     } catch (error) {
       const failure = this.#surfaced(toFault(error, 'bug'))
+      const kept = this.#visit?.insteadOf(failure)
+      if (kept) {
+        shared.lastFault = { code: failure.code, at: shared.deps.runtime.clock.now() }
+        return await this.#given(kept, this.#visit!.rendered)
+      }
       if (this.#trail.attempts.length > 0) shared.counters.failed++
       else shared.counters.refused++
       if (failure.code === 'connection.unauthorized') shared.credential = 'refused'
       if (failure.kind !== 'cancelled') shared.lastFault = { code: failure.code, at: shared.deps.runtime.clock.now() }
       this.#intended?.failed(failure.code, this.#mayHaveHappened(failure))
+      if (shared.cache !== undefined && this.#mayHaveHappened(failure)) this.#changed()
       // With fallbacks it is noted when it is known which of them answered.
       if (!fallsBack(this.#ready.spec, this.#options)) this.note(failure.code)
       throw failure
+    } finally {
+      this.#visit?.end()
     }
   }
 
@@ -136,6 +157,60 @@ export class OneCall {
     if (failure && failure.kind !== 'cancelled')
       this.#shared.lastFault = { code: failure.code, at: this.#shared.deps.runtime.clock.now() }
     this.note(failure?.code ?? 'ok')
+  }
+
+  /** What is kept and may be given, before anything is spent on the call. */
+  #kept(rendered: Rendered): Promise<HttpResponse | undefined> | undefined {
+    const shared = this.#shared
+    const ready = this.#ready
+    const { cache } = shared
+    if (ready.cache === undefined || this.#options.resent) return undefined
+    this.#visit = Visit.of(cache!, {
+      ready,
+      rendered,
+      auth: shared.auth,
+      clock: shared.deps.runtime.clock,
+      until: this.#deadline,
+      signal: this.#options.signal,
+      refreshes: this.#options.refresh === true,
+      refresh: () => this.#refreshed(),
+    })
+    return this.#visit?.look()
+  }
+
+  /** The same call once more, behind the back of a caller who has an answer: for nobody, with a time of its own. */
+  #refreshed(): Promise<unknown> {
+    const { correlation, message } = this.#options
+    const options: CallOptions = {
+      direct: true,
+      refresh: true,
+      ...(correlation === undefined ? {} : { correlation }),
+      ...(message === undefined ? {} : { message }),
+    }
+    // Its record says what it fails with.
+    return new OneCall(this.#shared, this.#ready, this.#input, options, this.#step).run().catch(() => undefined)
+  }
+
+  async #given(response: HttpResponse, rendered: Rendered): Promise<unknown> {
+    const ready = this.#ready
+    const body = bodyOf(response, ready)
+    const output = await outputOf(this.#shared, ready, body, response.body)
+    this.answer = { output, body, response, path: rendered.path, kept: true }
+    if (this.#trail.sent === undefined) {
+      const headers = { ...ready.headers, ...rendered.headers }
+      this.#trail.sent = { ready, path: rendered.path, headers, body: rendered.body, signature: undefined }
+      this.#trail.response = response
+    }
+    this.#shared.counters.succeeded++
+    this.note('ok')
+    return output
+  }
+
+  /** What is kept of what this call may have changed is forgotten. */
+  #changed(): void {
+    const { sent, response } = this.#trail
+    if (sent === undefined || isSafe(this.#ready.method)) return
+    this.#shared.cache!.changed(sent.path, response?.headers)
   }
 
   /** Takes over what is known of an earlier beginning of the same call. */
@@ -205,7 +280,8 @@ export class OneCall {
     const body = streams ? undefined : bodyOf(response, this.#ready)
     const fitting = streams ? undefined : outputOf(this.#shared, this.#ready, body, response.body)
     const output = fitting instanceof Promise ? await fitting : fitting
-    this.answer = { output, body, response, path: rendered.path }
+    this.answer = { output, body, response, path: rendered.path, kept: false }
+    this.#visit?.keep(response, this.#trail.sent!.headers)
     return output
   }
 
@@ -228,7 +304,7 @@ export class OneCall {
     const output = await outputOf(this.#shared, this.#ready, found)
     this.#shared.counters.verified++
     this.#uncertain = undefined
-    this.answer = { output, body: found, response, path: rendered.path }
+    this.answer = { output, body: found, response, path: rendered.path, kept: false }
     return true
   }
 
@@ -239,6 +315,7 @@ export class OneCall {
     const { auth } = shared
     const { http, clock } = shared.deps.runtime
     const { ready, verifying } = request
+    const visit = this.#visit
     const signal = this.#options.signal && attempt.signal
     const refused: string[] = []
     let stale = false
@@ -250,11 +327,17 @@ export class OneCall {
       const total = Math.max(1, until - from)
       let failure: Fault
       try {
-        const wire = wired(shared, trail, request, credential, total, signal)
+        const asked = visit === undefined ? request : visit.asked(request, credential)
+        const wire = wired(shared, trail, asked, credential, total, signal)
         const send = ready.protocol?.send
         const response: Exchanged = await (send ? send(http, wire, this.#options, from) : http.send(wire))
-        const meant = answered(shared, trail, request, from, response)
-        if (meant === undefined) return response
+        const meant = answered(shared, trail, asked, from, response)
+        if (meant === undefined) {
+          if (asked.validating !== true || response.status !== 304) return response
+          const whole = visit!.whole(response)
+          if (whole) return whole
+          continue
+        }
         failure = meant
         // A stream that a rule refuses by its head: nobody will read it.
         void response.stream?.chunks.return?.()
@@ -267,6 +350,7 @@ export class OneCall {
       }
       if (failure.code === 'connection.credential' && auth && credential) {
         refused.push(credential.secret)
+        shared.cache?.refused(credential)
         const other = refused.length < 2 ? await auth(refused, until) : undefined
         if (other) {
           credential = other
@@ -294,7 +378,7 @@ export class OneCall {
   note(outcome: string, fellBack?: FellBack): void {
     const theirs = this.#step?.path !== undefined
     const of = { id: this.#id, ready: this.#ready, trail: this.#trail, options: this.#options }
-    noteCall(this.#shared, of, { theirs, outcome, fellBack })
+    noteCall(this.#shared, of, { theirs, outcome, fellBack, cache: this.#visit?.how })
   }
 
   /** The words of the pipeline as those of a connection. */
@@ -330,6 +414,11 @@ export class OneCall {
     const detail = { ...first.detail, reason: first.code, last: f.code, ...intent }
     return named(code, ready, fault(code, { detail, cause: f }))
   }
+}
+
+/** Where another answer is at hand, nobody waits for a repetition. */
+function once(judge: Ready['judge']): Ready['judge'] {
+  return (error) => ({ ...judge(error), retry: false })
 }
 
 /** What an answer, or its absence, says so that nothing has happened. */

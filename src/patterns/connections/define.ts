@@ -19,6 +19,7 @@ import type { Rate } from '#resilience/rate.ts'
 import type { RetryOptions, RetrySchedule } from '#resilience/retry.ts'
 import type { Auth } from './auth/auth.ts'
 import type { Rule } from './answers/classify.ts'
+import type { CacheOptions } from './cache/define.ts'
 import type { FallbackStep } from './fallback/fallback.ts'
 import type { LaterSettings } from './later/later.ts'
 import type { ApiVersion } from './endings/version.ts'
@@ -58,6 +59,11 @@ export type ConnectionOptions = {
    * by an internal subscription of that name. `true`: with all defaults. Default: none are taken.
    */
   readonly later?: true | LaterSettings
+  /**
+   * Answers are kept and given again by the rules of HTTP: by what they say of their own freshness. `true`: with all defaults. For all
+   * operations that are GET, HEAD or QUERY; an operation may say otherwise. Not for what must be true this instant. Default: nothing is kept.
+   */
+  readonly cache?: true | CacheOptions
   /** What answers mean, before the common table is asked. First that fits. */
   readonly rules?: readonly Rule[]
   /** What is kept of its calls, beside that keys, tokens, card numbers and personal data are masked. */
@@ -137,6 +143,8 @@ export type OperationOptions = {
   readonly grpc?: ProtoRoot
   /** The answer is a stream of items, for `each`; `output` is the schema of one. Default: one answer. */
   readonly stream?: StreamKind | StreamOptions
+  /** Of GET, HEAD and QUERY that are no protocol: what differs from the `cache` of the connection. `false`: asked every time. */
+  readonly cache?: boolean | CacheOptions
   /** Instead of the connection's total. Of a stream: until it begins. */
   readonly timeout?: Duration
   /** OAuth scopes that it needs, for the report of `fairlead scopes`. Not sent: what is asked for stands in `auth`. */

@@ -11,7 +11,13 @@ import type { Tried } from './records/record.ts'
 import type { Shared } from './run.ts'
 
 /** What is to be sent, and why: the call itself, or the read that verifies it. */
-export type Request = { readonly ready: Ready; readonly rendered: Rendered; readonly verifying: boolean }
+export type Request = {
+  readonly ready: Ready
+  readonly rendered: Rendered
+  readonly verifying: boolean
+  /** Asks only whether what the cache keeps is still right: 304 says that it is. */
+  readonly validating?: boolean
+}
 
 /** What a call leaves behind for its record, filled as it goes. */
 export type Trail = {
@@ -91,7 +97,7 @@ export function answered(
     const left = response.reading?.left ?? rateLimitOf(response.headers, shared.deps.runtime.clock)
     if (left) limiter.correct(left)
   }
-  shared.drift?.look(request.ready.name, response, from)
+  if (response.status !== 304) shared.drift?.look(request.ready.name, response, from)
   shared.endings?.look(request.ready.name, response.headers, from)
   const { status, phases } = response
   const failure = judged(shared, response, request, trail)
@@ -109,6 +115,7 @@ export function unanswered(shared: Shared, trail: Trail, request: Request, from:
 }
 
 function judged(shared: Shared, response: Exchanged, request: Request, trail: Trail): Fault | undefined {
+  if (response.status === 304 && request.validating === true) return undefined
   const { reading } = response
   const meant = reading?.meant
   if (response.status >= 200 && response.status < 300 && shared.rules.length === 0 && !meant) return undefined

@@ -2,6 +2,7 @@ import { milliseconds, type Duration } from '#kernel/duration.ts'
 import { fault } from '#kernel/fault.ts'
 import type { HttpRequest } from '#kernel/http.ts'
 import type { Verdict } from '#resilience/policy.ts'
+import { cacheRules, type CacheRules } from './cache/define.ts'
 import type { ConnectionOptions, Operation, OperationSpec, Timeouts } from './define.ts'
 import { jsonText, notFields } from './json-text.ts'
 import { protocolOf, type Protocol } from './protocols/protocol.ts'
@@ -39,6 +40,8 @@ export type Ready = {
   readonly risky: boolean
   /** Good answers are kept, for a fallback. */
   readonly remembers: boolean
+  /** Good answers are kept, and given again while they are fresh. */
+  readonly cache: CacheRules | undefined
   readonly keyHeader: string
   /** Everything but credential and key. */
   readonly headers: Readonly<Record<string, string>>
@@ -93,6 +96,7 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
     repeatable,
     risky: !natural && !safe.has(method),
     remembers: spec.fallback?.some((step) => 'cached' in step) ?? false,
+    cache: cacheRules(spec, options, method),
     keyHeader: (spec.keyHeader ?? 'idempotency-key').toLowerCase(),
     headers: {
       accept: spec.answer === undefined || spec.answer === 'json' ? json : '*/*',

@@ -7,6 +7,8 @@ import { bulkhead } from '#resilience/bulkhead.ts'
 import { compose, type Pipeline } from '#resilience/compose.ts'
 import { limit } from '#resilience/limiter.ts'
 import { retry } from '#resilience/retry.ts'
+import { HttpCache, type CacheState, type Changes } from './cache/cache.ts'
+import { invalidationsOf } from './cache/define.ts'
 import { credentials, tokensOf } from './auth/auth.ts'
 import { Authorization } from './auth/oauth/authorization.ts'
 import type { Credentials } from './auth/credential.ts'
@@ -50,6 +52,8 @@ export type ConnectionDeps = {
   readonly authorized?: (by: string) => Promise<void>
   /** The other processes on the store. Absent: limits, breaker and cool-down are of this process alone. */
   readonly fleet?: Fleet
+  /** Tells of messages in topics. Absent: what is to be forgotten by a topic is not kept at all. */
+  readonly changes?: Changes
   /** Where learned shapes are kept. Absent: nothing is learned. */
   readonly drift?: DriftKeep
   /** Where is kept what answers say about their own end. Absent: it is not looked at. */
@@ -73,6 +77,8 @@ export type ConnectionState = {
   readonly running: number
   readonly waiting: number
   readonly counters: Readonly<Counters>
+  /** Of a connection that keeps answers. */
+  readonly cache?: CacheState
   readonly lastFault?: { readonly code: string; readonly time: string }
 }
 
@@ -104,6 +110,7 @@ export type Shared = {
   readonly counters: Counters
   readonly operations: ReadonlyMap<string, Ready>
   readonly lastGood: LastGood
+  readonly cache: HttpCache | undefined
   readonly drift: DriftWatch | undefined
   readonly endings: EndingWatch | undefined
   /** Takes note of an answer in which values had to be spelled the other way. */
@@ -183,6 +190,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
   const { auth } = options
   const { keys, recovered = () => undefined } = deps
   const tokens = tokensOf(auth, name, { runtime: deps.runtime, keys, recovered })
+  const all = new Map(operationsOf(definition).map((o) => [o.name, prepare(o, options)]))
   const shared: Shared = {
     name,
     origin: new URL(options.baseUrl).origin,
@@ -203,8 +211,9 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
       fellBack: 0,
       coerced: 0,
     },
-    operations: new Map(operationsOf(definition).map((o) => [o.name, prepare(o, options)])),
+    operations: all,
     lastGood: new LastGood(),
+    cache: cacheOf(definition, all, deps),
     drift:
       deps.drift && options.drift !== false
         ? new DriftWatch(name, options.drift ?? {}, deps.runtime, deps.drift)
@@ -276,6 +285,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
         running: pipeline.bulkhead?.active ?? 0,
         waiting: (pipeline.bulkhead?.waiting ?? 0) + (pipeline.limiter?.waiting ?? 0),
         counters: { ...shared.counters },
+        ...(shared.cache ? { cache: shared.cache.state() } : {}),
         ...(shared.lastFault
           ? { lastFault: { code: shared.lastFault.code, time: new Date(shared.lastFault.at).toISOString() } }
           : {}),
@@ -297,8 +307,26 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
     save: async () => void (await Promise.all([shared.drift?.save(), shared.endings?.saved()])),
     close() {
       tokens?.close()
+      shared.cache?.close()
       pipeline.close()
       for (const end of shared.pauses) end()
     },
   }
+}
+
+/** Undefined where nothing is kept: no operation has one, or nobody would tell us what has changed. */
+function cacheOf(
+  { name, options }: ConnectionDefinition,
+  operations: ReadonlyMap<string, Ready>,
+  deps: ConnectionDeps,
+): HttpCache | undefined {
+  if (![...operations.values()].some((o) => o.cache !== undefined)) return undefined
+  const followed = [
+    ...invalidationsOf(options.cache).map((i) => ({ ...i, operation: undefined })),
+    ...[...operations.values()].flatMap((o) => invalidationsOf(o.spec.cache).map((i) => ({ ...i, operation: o.name }))),
+  ]
+  if (followed.length > 0 && deps.changes === undefined) return undefined
+  const { origin, pathname } = new URL(options.baseUrl)
+  const { runtime, changes } = deps
+  return new HttpCache(name, pathname.replace(/\/+$/, ''), followed, { origin, operations, runtime, changes })
 }

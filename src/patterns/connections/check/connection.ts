@@ -8,6 +8,7 @@ import { retryProblems } from '#resilience/retry.ts'
 import { headerProblems, isFieldName, isSpan } from './parts.ts'
 import { consequences } from '../answers/classify.ts'
 import { authProblems } from '../auth/check.ts'
+import { cacheProblems } from '../cache/define.ts'
 import { driftProblems } from '../drift/check.ts'
 import { apiVersionProblems } from '../endings/version.ts'
 import { collided, operationsOf, reserved, type ConnectionDefinition } from '../define.ts'
@@ -25,6 +26,7 @@ const known = [
   'limit',
   'bulkhead',
   'later',
+  'cache',
   'rules',
   'maxBytes',
   'record',
@@ -52,6 +54,7 @@ export function checkConnection(definition: ConnectionDefinition): Problem[] {
     ...tlsProblems(at('tls'), options['tls']),
     ...recordProblems(at('record'), options['record']),
     ...laterProblems(at('later'), options['later']),
+    ...cacheProblems(at('cache'), options['cache']),
     ...driftProblems(at('drift'), options['drift']),
     ...apiVersionProblems(at('apiVersion'), options['apiVersion'], options['baseUrl']),
     ...(options['breaker'] === undefined ? [] : breakerProblems(at('breaker'), options['breaker'])),

@@ -3,6 +3,7 @@ import { isSchema } from '#kernel/schema.ts'
 import { placementProblems } from './placement.ts'
 import { fieldsOf, headerProblems, isFieldName, isSpan } from './parts.ts'
 import type { Operation, OperationSpec } from '../define.ts'
+import { cacheProblems } from '../cache/define.ts'
 import { fallbackProblems } from '../fallback/fallback.ts'
 import { isSafe } from '../operation.ts'
 import { documentOf, graphqlProblems } from '../protocols/graphql/options.ts'
@@ -27,12 +28,16 @@ const known = [
   'graphql',
   'soap',
   'grpc',
+  'cache',
   'verify',
   'fallback',
   'timeout',
   'headers',
   'scopes',
 ]
+
+/** What is spoken over HTTP, and has rules of its own. */
+const spoken = ['stream', 'graphql', 'soap', 'grpc']
 
 /** Everything wrong in one operation. `all` are the operations that its `verify` may ask. */
 export function checkOperation(
@@ -96,6 +101,9 @@ export function checkOperation(
   }
   if (spec['timeout'] !== undefined && !isSpan(spec['timeout']))
     add('timeout', 'is not a time', "use a duration: '10s'")
+  problems.push(
+    ...cacheProblems(`${path}.cache`, spec['cache'], spoken.find((name) => spec[name] !== undefined) ?? method),
+  )
   const { scopes } = spec
   if (scopes !== undefined && !(Array.isArray(scopes) && scopes.every((s) => typeof s === 'string' && s !== '')))
     add('scopes', 'is not a list of scopes', "use ['orders.read']")

@@ -24,7 +24,7 @@ export async function callOrElse(shared: Shared, ready: Ready, input: unknown, o
   let failure: Fault
   try {
     const output = await call.run()
-    if (name !== undefined && call.answer)
+    if (name !== undefined && call.answer && !call.answer.kept)
       shared.lastGood.put(name, call.answer.response, shared.deps.runtime.clock.mono())
     return output
   } catch (error) {

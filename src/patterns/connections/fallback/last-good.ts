@@ -1,36 +1,19 @@
 import type { HttpResponse } from '#kernel/http.ts'
+import { Kept } from '../cache/kept.ts'
 
-const mostAnswers = 1_000
-const mostBytes = 8_388_608
+/** When it was given, in monotonic milliseconds. */
+export type Good = { readonly response: HttpResponse; readonly at: number }
 
-type Kept = { readonly response: HttpResponse; readonly at: number }
-
-/** The last good answers of a connection, as bytes; the one that was not needed for longest goes first. */
+/** The last good answers of a connection, as bytes. */
 export class LastGood {
-  readonly #kept = new Map<string, Kept>()
-  #bytes = 0
+  readonly #kept = new Kept<Good>(1_000, 8_388_608)
 
-  /** `at`: monotonic milliseconds. */
   put(name: string, response: HttpResponse, at: number): void {
-    this.#drop(name)
-    if (response.body.byteLength > mostBytes / 8) return
-    this.#kept.set(name, { response, at })
-    this.#bytes += response.body.byteLength
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= mostAnswers && this.#bytes <= mostBytes) return
-      this.#drop(oldest)
-    }
+    this.#kept.put(name, { response, at }, response.body.byteLength)
   }
 
-  get(name: string): Kept | undefined {
+  get(name: string): Good | undefined {
     return this.#kept.get(name)
-  }
-
-  #drop(name: string): void {
-    const kept = this.#kept.get(name)
-    if (kept === undefined) return
-    this.#kept.delete(name)
-    this.#bytes -= kept.response.body.byteLength
   }
 }
 

@@ -1,5 +1,6 @@
 import type { FellBack } from '#kernel/context.ts'
 import { toFault } from '#kernel/fault.ts'
+import type { CacheUse } from '../cache/visit.ts'
 import type { CallOptions } from '../call.ts'
 import type { Trail } from '../exchange.ts'
 import type { Ready } from '../operation.ts'
@@ -19,14 +20,20 @@ type How = {
   /** `ok` or the code of the fault that it ended with. */
   readonly outcome: string
   readonly fellBack: FellBack | undefined
+  readonly cache: CacheUse | undefined
 }
 
 /** Hands the record of a call over, if anything was sent and it is one that is kept. */
-export function noteCall(shared: Shared, of: Of, { theirs, outcome, fellBack }: How): void {
+export function noteCall(shared: Shared, of: Of, { theirs, outcome, fellBack, cache }: How): void {
   const { id, ready, trail, options } = of
   const { deps, name, recorder } = shared
   const { started, key, attempts, sent, response } = trail
-  if (!sent || attempts.length === 0 || !recorder.keeps(outcome, attempts.length)) return
+  if (!sent) return
+  const keeps =
+    attempts.length === 0
+      ? cache !== undefined && recorder.keepsHit()
+      : cache === 'stale' || recorder.keeps(outcome, attempts.length)
+  if (!keeps) return
   const { clock, log } = deps.runtime
   const ms = clock.mono() - started
   try {
@@ -43,6 +50,7 @@ export function noteCall(shared: Shared, of: Of, { theirs, outcome, fellBack }: 
         status: response?.status,
         outcome,
         fellBack,
+        cache,
         attempts,
         ms,
         key,

@@ -4,7 +4,10 @@ import type { ConnectionOptions, OperationSpec } from '../define.ts'
 import { markedFields, masking, type Masking } from './masking.ts'
 
 export type RecordOptions = {
-  /** Share of the calls that went well at their first attempt of which a record is kept, 0 to 1. All others are always recorded. Default 1. */
+  /**
+   * Share of the calls that went well at their first attempt of which a record is kept, 0 to 1. All others are always recorded. Default 1. Of
+   * those answered out of the cache a hundredth of it.
+   */
   readonly sample?: number
   /** `none` leaves bodies out of the records; a rehearsal and `calls resend` then have nothing to go by. Default: 4,096 characters of each. */
   readonly bodies?: 'none'

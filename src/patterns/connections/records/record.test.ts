@@ -134,6 +134,7 @@ const wire: Wire = {
   status: 201,
   outcome: 'ok',
   fellBack: undefined,
+  cache: undefined,
   attempts: [
     { at: 0.1234, ms: 7, status: 201, code: undefined, verifying: false, phases: { connect: 1.2345678, total: 7 } },
   ],

@@ -3,6 +3,7 @@ import type { Phases } from '#kernel/http.ts'
 import { mask } from '#kernel/redact.ts'
 import { inspect } from '#kernel/inspect.ts'
 import { looked, maskForm, shownBody } from './mask-body.ts'
+import type { CacheUse } from '../cache/visit.ts'
 import type { OperationSpec } from '../define.ts'
 import type { Masking } from './masking.ts'
 import type { Recorder } from './recorder.ts'
@@ -23,6 +24,8 @@ export type CallRecord = {
   readonly outcome: string
   /** What answered instead, when it ended with a fault: then the caller got no fault. */
   readonly fellBack?: FellBack
+  /** `hit`: out of the cache, nothing was sent. `stale`: past its end, as the answer allows. `revalidated`: they said that it is still right. */
+  readonly cache?: CacheUse
   readonly attempts: readonly CallAttempt[]
   /** Milliseconds, waits and retries included. */
   readonly ms: number
@@ -75,6 +78,7 @@ export type Wire = {
   readonly status: number | undefined
   readonly outcome: string
   readonly fellBack: FellBack | undefined
+  readonly cache: CacheUse | undefined
   readonly attempts: readonly Tried[]
   readonly ms: number
   readonly key: string | undefined
@@ -146,6 +150,7 @@ export function callRecord(w: Wire): CallRecord {
     ...(w.status === undefined ? {} : { status: w.status }),
     outcome: w.outcome,
     ...(w.fellBack === undefined ? {} : { fellBack: w.fellBack }),
+    ...(w.cache === undefined ? {} : { cache: w.cache }),
     attempts: w.attempts.map(rounded),
     ms: round(w.ms),
     ...(w.key === undefined ? {} : { key: masking.text(w.key) }),

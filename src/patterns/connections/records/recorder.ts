@@ -40,6 +40,11 @@ export class Recorder {
     return this.#random.float() < this.#sample
   }
 
+  /** Of what was answered out of the cache a hundredth of that share: there may be very many of them, all alike. */
+  keepsHit(): boolean {
+    return this.#random.float() < this.#sample / 100
+  }
+
   /** Made with the first record of the operation: a schema is asked once. */
   masking(spec: OperationSpec): Masking {
     let masking = this.#maskings.get(spec)
