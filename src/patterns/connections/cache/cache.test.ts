@@ -130,6 +130,19 @@ test('asks with validators, and takes a 304 for what is kept with its newer fiel
   )
 })
 
+test('what was validated is as new as the 304, whatever it was before', async () => {
+  const s = shop()
+  const date = new Date(s.clock.now()).toUTCString()
+  s.t.server = () => answer({ ...fresh, etag: '"1"', age: '50', date })
+  await s.open.call(s.api.product, { id: 1 })
+  await s.clock.advance(10_000)
+  s.t.server = () => answer({}, 304, '')
+  await s.open.call(s.api.product, { id: 1 })
+  await s.clock.advance(59_000)
+  await s.open.call(s.api.product, { id: 1 })
+  assert.equal(s.sends(), 2)
+})
+
 test('a 304 about another answer is not taken: it is asked again without conditions', async () => {
   const s = shop()
   s.t.server = () => answer({ etag: '"1"' })

@@ -19,19 +19,20 @@ export type Freshness = {
 /** `wall`: when the answer came, milliseconds since the epoch; `delay`: how long it took. */
 export type Came = { readonly wall: number; readonly delay: number }
 
+type Answer = Pick<HttpResponse, 'status' | 'headers'>
 type Headers = HttpResponse['headers']
 
 const day = 86_400_000
 
 /** Reads what an answer says of itself. Pure. */
-export function freshness(headers: Headers, came: Came, rules: CacheRules): Freshness {
+export function freshness({ status, headers }: Answer, came: Came, rules: CacheRules): Freshness {
   const cc = directives(headers['cache-control'])
   // A private cache: `s-maxage`, `proxy-revalidate` and `private` are about shared ones. With fields named, `no-cache` is taken whole.
   const never = cc.has('must-revalidate') || cc.has('no-cache')
   const allowed = (name: string): number => (never ? 0 : Math.min(span(cc, name) ?? 0, rules.stale))
   return {
     age: ageOf(headers, came),
-    lifetime: lifetimeOf(headers, cc, came, rules),
+    lifetime: told(headers, cc, came.wall) ?? supposed(status, headers, came.wall, rules),
     always: cc.has('no-cache'),
     whileRevalidate: allowed('stale-while-revalidate'),
     ifError: allowed('stale-if-error'),
@@ -41,22 +42,31 @@ export function freshness(headers: Headers, came: Came, rules: CacheRules): Fres
 /** §4.2.3: the larger of what their clock and ours say, and what caches on the way say. */
 function ageOf(headers: Headers, { wall, delay }: Came): number {
   const apparent = Math.max(0, wall - dateOf(headers, wall))
-  // Of several the first, which the nearest cache has written (§5.1). What is no number is passed over.
-  const told = headers['age']?.split(',', 1)[0]!.trim()
-  const age = told !== undefined && /^\d+$/.test(told) ? Math.min(Number(told), 2_147_483_648) * 1000 : 0
+  // Of several the first; what is no number is passed over (§5.1).
+  const field = headers['age']?.split(',', 1)[0]!.trim()
+  const age = field !== undefined && /^\d+$/.test(field) ? Math.min(Number(field), 2_147_483_648) * 1000 : 0
   return Math.max(apparent, age + delay)
 }
 
-function lifetimeOf(headers: Headers, cc: Directives, { wall }: Came, { heuristic }: CacheRules): number {
+/** §4.2.1: the lifetime that the answer itself states. */
+function told(headers: Headers, cc: Directives, wall: number): number | undefined {
   const maxAge = span(cc, 'max-age')
   if (maxAge !== undefined) return maxAge
-  const date = dateOf(headers, wall)
   const { expires } = headers
+  if (expires === undefined) return undefined
   // A date that cannot be read is in the past (§5.3), `0` above all.
-  if (expires !== undefined) return Math.max(0, (httpDate(expires.trim(), wall) ?? 0) - date)
-  if (heuristic !== '10%') return heuristic ?? 0
+  return Math.max(0, (httpDate(expires.trim(), wall) ?? 0) - dateOf(headers, wall))
+}
+
+/** Of what may be so treated (RFC 9110 §15.1); other answers must say how long they hold. */
+const supposable: ReadonlySet<number> = new Set([200, 203, 204])
+
+/** §4.2.2: where it states none. */
+function supposed(status: number, headers: Headers, wall: number, { heuristic }: CacheRules): number {
+  if (heuristic === undefined || !supposable.has(status)) return 0
+  if (heuristic !== '10%') return heuristic
   const modified = httpDate(headers['last-modified']?.trim() ?? '', wall)
-  return modified === undefined ? 0 : Math.min(day, Math.max(0, (date - modified) / 10))
+  return modified === undefined ? 0 : Math.min(day, Math.max(0, (dateOf(headers, wall) - modified) / 10))
 }
 
 function dateOf(headers: Headers, wall: number): number {
@@ -67,8 +77,8 @@ function dateOf(headers: Headers, wall: number): number {
  * Whether an answer may be kept (§3), of a request that went well. Only whole ones; none with `Vary: *`, which says that no other request
  * would get it. Where it can neither be given nor asked about, it is not worth keeping.
  */
-export function isStorable({ status, headers }: Pick<HttpResponse, 'status' | 'headers'>, f: Freshness): boolean {
-  if (status < 200 || status > 299 || status === 206 || headers['content-range'] !== undefined) return false
+export function isStorable({ status, headers }: Answer, f: Freshness): boolean {
+  if (status < 200 || status > 299 || status === 206) return false
   if (directives(headers['cache-control']).has('no-store')) return false
   if (headers['vary']?.split(',').some((name) => name.trim() === '*')) return false
   return f.lifetime > f.age || f.whileRevalidate > 0 || f.ifError > 0 || hasValidator(headers)

@@ -142,7 +142,9 @@ export class Visit {
       return undefined
     }
     this.how = 'revalidated'
-    const merged: Record<string, string> = { ...response.headers }
+    // How old it was is over: it is as old as they say now.
+    const { age: _age, date: _date, ...rest } = response.headers
+    const merged: Record<string, string> = rest
     for (const name of Object.keys(headers)) if (!untouched.has(name)) merged[name] = headers[name]!
     return { ...this.#given(this.#entry!), headers: merged, phases }
   }
@@ -155,7 +157,7 @@ export class Visit {
     else counts.misses++
     const name = `${this.#sentAs} ${this.#name}`
     const came = clock.mono()
-    const f = freshness(response.headers, { wall: clock.now(), delay: came - this.#sentAt }, ready.cache!)
+    const f = freshness(response, { wall: clock.now(), delay: came - this.#sentAt }, ready.cache!)
     if (this.#asked.has('no-store')) return
     if (!isStorable(response, f) || this.#variesBySignature(response, sent)) return this.#cache.pass(name)
     if (this.outdated || (!this.#sentAs && this.#of.auth !== undefined)) return
@@ -192,9 +194,15 @@ export class Visit {
     return this.#given(this.#entry!)
   }
 
-  /** Nobody holds what another gets: bytes are handed on as they are, everything else is parsed anew. */
-  #given({ response }: Entry): HttpResponse {
-    return this.#of.ready.answer === 'bytes' ? { ...response, body: own(response.body) } : response
+  /** Nobody holds what another gets: bytes are copied, everything else is parsed anew. With its age now (§5.1). */
+  #given(entry: Entry): HttpResponse {
+    const { status, headers, body, phases } = entry.response
+    return {
+      status,
+      headers: { ...headers, age: String(Math.floor(this.#age(entry) / 1000)) },
+      body: this.#of.ready.answer === 'bytes' ? own(body) : body,
+      phases,
+    }
   }
 
   /** Whoever waited for the answer looks for it now. */
