@@ -82,8 +82,12 @@ export function invalidationsOf(cache: boolean | CacheOptions | undefined): read
   const { invalidate = [] } = objectOf(cache)
   return [invalidate]
     .flat()
-    .map((i): Invalidation => (isDefinition(i) ? { on: i } : i))
-    .filter((i) => isDefinition((i as Partial<Invalidation> | null)?.on))
+    .map((i): Invalidation => (isTopic(i) ? { on: i } : i))
+    .filter((i) => isTopic((i as Partial<Invalidation> | null)?.on))
+}
+
+function isTopic(value: unknown): value is TopicHandle {
+  return isDefinition(value) && value.kind === 'topic'
 }
 
 /** `method`: of the operation, or the protocol that it speaks over HTTP; absent for a connection. */
@@ -103,11 +107,11 @@ export function cacheProblems(path: string, cache: unknown, method?: string): Pr
   const list = invalidate === undefined ? [] : [invalidate].flat()
   if (list.length > 20) add('invalidate', 'has more than 20 topics', 'use one topic for them')
   for (const [i, each] of list.entries()) {
-    const isTopic = isDefinition(each) && each.kind === 'topic'
-    const { on, key } = (isTopic ? { on: each } : (each ?? {})) as { readonly on?: unknown; readonly key?: unknown }
-    if (!(isDefinition(on) && on.kind === 'topic'))
+    const bare = isTopic(each)
+    const { on, key } = (bare ? { on: each } : (each ?? {})) as { readonly on?: unknown; readonly key?: unknown }
+    if (!isTopic(on))
       add(`invalidate[${i}]`, 'is not a topic', 'pass what topic(…) returned, or invalidatedBy(topic, (data) => …)')
-    else if (!isTopic) problems.push(...checkOptions(`${path}.invalidate[${i}]`, each, ['on', 'key']))
+    else if (!bare) problems.push(...checkOptions(`${path}.invalidate[${i}]`, each, ['on', 'key']))
     if (key !== undefined && typeof key !== 'function')
       add(`invalidate[${i}].key`, 'is not a function', 'use (data) => a path')
   }
