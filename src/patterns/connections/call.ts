@@ -70,6 +70,8 @@ export class OneCall {
   answer: Answered | undefined
   #uncertain: Fault | 'before' | undefined
   #visit: Visit | undefined
+  /** Of a connection with a cache: what this call itself asks for, whatever is read to verify it. */
+  #path = ''
   /** The one before us has not ended: what `verify` does not find yet is not repeated. */
   #underway = false
 
@@ -102,6 +104,7 @@ export class OneCall {
       const rendered = this.#rendered()
       const ready = rendered instanceof Promise ? await rendered : rendered
       if (shared.cache !== undefined) {
+        this.#path = ready.path
         const kept = await this.#kept(ready)
         if (kept) return await this.#given(kept, ready)
       }
@@ -208,9 +211,9 @@ export class OneCall {
 
   /** What is kept of what this call may have changed is forgotten. */
   #changed(): void {
+    if (isSafe(this.#ready.method) || this.#path === '') return
     const { sent, response } = this.#trail
-    if (sent === undefined || isSafe(this.#ready.method)) return
-    this.#shared.cache!.changed(sent.path, response?.headers)
+    this.#shared.cache!.changed(this.#path, sent?.ready === this.#ready ? response?.headers : undefined)
   }
 
   /** Takes over what is known of an earlier beginning of the same call. */

@@ -24,6 +24,22 @@ test('an answer is given again while it is fresh, and asked for when it is not',
   assert.equal(s.sends(), 1)
 })
 
+test('a machine that slept, and a clock that was set, make no answer younger', async () => {
+  const s = shop()
+  s.t.server = () => answer(fresh)
+  await s.open.call(s.api.product, { id: 1 })
+  s.clock.jump(-3_600_000)
+  await s.clock.advance(59_000)
+  await s.open.call(s.api.product, { id: 1 })
+  assert.equal(s.sends(), 1)
+  await s.clock.advance(1_000)
+  await s.open.call(s.api.product, { id: 1 })
+  assert.equal(s.sends(), 1)
+  s.clock.jump(60_000)
+  await s.open.call(s.api.product, { id: 1 })
+  assert.equal(s.sends(), 1)
+})
+
 test('a hit takes nothing of limit, bulkhead and breaker', async () => {
   const s = shop({ limit: '1/h', bulkhead: { concurrent: 1, waiting: 0 }, retry: false })
   s.t.server = () => answer(fresh)
@@ -203,6 +219,7 @@ test('nobody waits twice for an answer that is not to be shared, and a failure i
   await settle()
   const follower = s.open.call(s.api.product, { id: 2 })
   const gone = s.fails(s.open.call(s.api.product, { id: 2 }, { signal: controller.signal }), 'cancelled')
+  await s.fails(s.open.call(s.api.product, { id: 2 }, { signal: AbortSignal.abort() }), 'cancelled')
   const deadline = s.clock.mono() + 5
   const late = s.fails(s.open.call(s.api.product, { id: 2 }, { deadline }), 'connection.deadline')
   await settle()
@@ -237,6 +254,18 @@ test('a stale answer is given while one request asks for the next, as long as th
   assert.equal(s.sends(), 2)
   await s.clock.advance(40_000)
   assert.notDeepEqual(await s.open.call(s.api.product, { id: 1 }), next)
+})
+
+test('who asks behind the back of others keeps trying, and a failure of it is no answer', async () => {
+  const s = shop()
+  s.t.server = () => answer({ 'cache-control': 'max-age=10, stale-while-revalidate=600, stale-if-error=600' })
+  const first = await s.open.call(s.api.product, { id: 1 })
+  await s.clock.advance(20_000)
+  s.t.server = () => answer({}, 503)
+  assert.deepEqual(await s.open.call(s.api.product, { id: 1 }), first)
+  await s.clock.advance(5_000)
+  const { counters, cache } = s.open.state()
+  assert.deepEqual([s.sends(), counters.failed, cache!.hits, cache!.stale], [3, 1, 1, 1])
 })
 
 test('a stale answer stands in for a failure at once, within its own bound and ours, and says so', async () => {
@@ -304,6 +333,23 @@ test('what may have changed is forgotten: the path with any query, and where the
   s.t.server = () => fault('connection.timeout')
   await assert.rejects(s.open.call(s.api.remove, { id: 1 }))
   assert.deepEqual(await lost(), [paths[0]])
+})
+
+test('what turns out to have happened is forgotten at the path of the call, not of the question whether', async () => {
+  const s = shop({ retry: false })
+  s.t.server = () => answer(fresh)
+  await s.open.call(s.api.search, undefined as never)
+  await s.open.call(s.api.product, { id: 'found' })
+  s.t.server = (r) => (r.method === 'POST' ? answer({}, 500) : answer({}, 200, 'found'))
+  assert.equal(await s.open.call(s.api.sure, {}), 'found')
+  s.sends()
+  s.t.server = () => answer(fresh)
+  await s.open.call(s.api.search, undefined as never)
+  await s.open.call(s.api.product, { id: 'found' })
+  assert.deepEqual(
+    s.sent.map((r) => r.path),
+    ['/v1/products'],
+  )
 })
 
 test('an answer that was under way when something changed is its caller’s alone', async () => {

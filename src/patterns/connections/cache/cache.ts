@@ -14,8 +14,9 @@ export type Entry = Freshness & {
   readonly operation: string
   readonly path: string
   readonly response: HttpResponse
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds, and since the epoch. */
   readonly came: number
+  readonly cameWall: number
 }
 
 /** Tells of what is appended to topics, by whichever process. */
@@ -189,9 +190,9 @@ export class HttpCache {
 
   #follow(): void {
     if (this.#following) return
-    this.#following = true
     for (const f of this.#followed)
       this.#stops.push(this.#deps.changes!.follow(f.on.name, f.key !== undefined, (said) => this.#told(f, said)))
+    this.#following = true
   }
 
   #told(f: Followed, said: Promise<readonly unknown[]> | undefined): void {

@@ -117,8 +117,10 @@ export class Visit {
     return this.#given(entry)
   }
 
-  #age({ age, came }: Entry): number {
-    return age + this.#of.clock.mono() - came
+  /** By the clock that has gone further: the monotonic one stands still while a machine sleeps, the other may be set back. */
+  #age({ age, came, cameWall }: Entry): number {
+    const { clock } = this.#of
+    return age + Math.max(clock.mono() - came, clock.now() - cameWall)
   }
 
   /** The request as it goes out: with the validators of what is kept, but only under the credential that it was given to. */
@@ -157,7 +159,8 @@ export class Visit {
     else counts.misses++
     const name = `${this.#sentAs} ${this.#name}`
     const came = clock.mono()
-    const f = freshness(response, { wall: clock.now(), delay: came - this.#sentAt }, ready.cache!)
+    const cameWall = clock.now()
+    const f = freshness(response, { wall: cameWall, delay: came - this.#sentAt }, ready.cache!)
     if (this.#asked.has('no-store')) return
     if (!isStorable(response, f) || this.#variesBySignature(response, sent)) return this.#cache.pass(name)
     if (this.outdated || (!this.#sentAs && this.#of.auth !== undefined)) return
@@ -172,6 +175,7 @@ export class Visit {
       operation,
       path,
       came,
+      cameWall,
       response: { status, headers, body: own(response.body), phases },
     })
   }
@@ -179,7 +183,7 @@ export class Visit {
   /** Whether what it fails with may be answered by what is kept, past its end (RFC 5861 §4). Then it need not be asked twice. */
   get mayStandIn(): boolean {
     const entry = this.#entry
-    if (entry === undefined || this.outdated || this.#asked.size > 0) return false
+    if (entry === undefined || this.outdated || this.#asked.size > 0 || this.#of.refreshes) return false
     // Another credential was tried meanwhile.
     if (this.#sentAs !== undefined && this.#sentAs !== this.#identity) return false
     return this.#age(entry) < entry.lifetime + entry.ifError
@@ -219,6 +223,7 @@ export class Visit {
         resolve()
       }
       const cancel = clock.after(Math.max(0, until - clock.mono()), done)
+      if (signal?.aborted) return done()
       signal?.addEventListener('abort', done, { once: true })
       ;(this.#waiting ??= []).push(done)
     })

@@ -32,6 +32,11 @@ const define = (options: Partial<ConnectionOptions>) =>
       live: { http: 'GET /stock/:id', cache: false },
       rename: { http: 'PUT /products/:id' },
       create: { http: 'POST /products' },
+      sure: {
+        http: 'POST /products',
+        verify: { call: 'found', input: () => ({}), found: (answer: unknown) => answer },
+      },
+      found: { http: 'GET /products/found', cache: false },
       remove: { http: 'DELETE /products/:id' },
     },
   })
