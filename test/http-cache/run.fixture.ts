@@ -78,7 +78,7 @@ export async function play({ id, requests }: Case): Promise<string | undefined> 
       clock,
       random,
       ids: uuid7(clock, seededRandom(1)),
-      http: { send },
+      http: { send, stream: () => Promise.reject(new Error('nothing here is a stream')) },
       redact: redactor(),
       log: { write: () => undefined },
       secrets: { read: async () => [] },
