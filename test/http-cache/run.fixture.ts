@@ -38,7 +38,7 @@ export type Case = {
   readonly requests: readonly Step[]
 }
 
-export const cases = JSON.parse(readFileSync(new URL('cases.json', import.meta.url), 'utf8')) as readonly Case[]
+export const cases = JSON.parse(readFileSync(new URL('data/cases.json', import.meta.url), 'utf8')) as readonly Case[]
 
 const dates = new Set(['date', 'expires', 'last-modified', 'if-modified-since', 'if-unmodified-since'])
 const places = new Set(['location', 'content-location'])

@@ -338,13 +338,13 @@ test('what may have changed is forgotten: the path with any query, and where the
 test('what turns out to have happened is forgotten at the path of the call, not of the question whether', async () => {
   const s = shop({ retry: false })
   s.t.server = () => answer(fresh)
-  await s.open.call(s.api.search, undefined as never)
+  await s.open.call(s.api.search, undefined)
   await s.open.call(s.api.product, { id: 'found' })
   s.t.server = (r) => (r.method === 'POST' ? answer({}, 500) : answer({}, 200, 'found'))
   assert.equal(await s.open.call(s.api.sure, {}), 'found')
   s.sends()
   s.t.server = () => answer(fresh)
-  await s.open.call(s.api.search, undefined as never)
+  await s.open.call(s.api.search, undefined)
   await s.open.call(s.api.product, { id: 'found' })
   assert.deepEqual(
     s.sent.map((r) => r.path),

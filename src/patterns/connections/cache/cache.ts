@@ -93,8 +93,8 @@ export class HttpCache {
   }
 
   /** What an answer is found by, without the credential: its identity is put in front. */
-  name(ready: Ready, rendered: Rendered): string {
-    const { headers, body } = rendered
+  name(ready: Ready, rendered: Rendered, body: string | undefined): string {
+    const { headers } = rendered
     const sent =
       headers === undefined ? '' : JSON.stringify(Object.entries(headers).filter(([n]) => n !== 'cache-control'))
     return `${ready.name} ${rendered.path}\n${sent}\n${body ?? ''}`

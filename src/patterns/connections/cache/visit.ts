@@ -53,17 +53,20 @@ export class Visit {
   /** Undefined where the caller asks for something that the cache should have no part in. */
   static of(cache: HttpCache, of: Of): Visit | undefined {
     const headers = { ...of.ready.headers, ...of.rendered.headers }
-    return conditional.some((name) => name in headers) ? undefined : new Visit(cache, of, headers['cache-control'])
+    const { body } = of.rendered
+    // Bytes are sent by protocols that have rules of their own.
+    if (typeof body === 'object' || conditional.some((name) => name in headers)) return undefined
+    return new Visit(cache, of, cache.name(of.ready, of.rendered, body), directives(headers['cache-control']))
   }
 
-  private constructor(cache: HttpCache, of: Of, asked: string | undefined) {
+  private constructor(cache: HttpCache, of: Of, name: string, asked: Directives) {
     this.#cache = cache
     this.#of = of
-    this.#asked = directives(asked)
+    this.#asked = asked
     this.operation = of.ready.name
     this.path = of.rendered.path
     this.rendered = of.rendered
-    this.#name = cache.name(of.ready, of.rendered)
+    this.#name = name
   }
 
   /** The kept answer, if it may be given. Otherwise it is to be asked for, and `end` must follow. */
