@@ -93,15 +93,21 @@ async function serve(address: string, good: Answers): Promise<string | undefined
   const facts = [0, 1, 2, 3].flatMap((slot) => (good.log.get(slot) ?? []).map((m) => ({ slot, ...m })))
   const all = new Map(facts.map((m) => [(JSON.parse(String(m.body)) as Fact).u, m]))
   try {
-    await using app = await fairlead({
-      store: sqlite(address),
-      use: [orders, shipped, second],
-      log: { write: () => {} },
-    })
+    let stopped = false
+    const log = {
+      write: (_level: string, _event: string, fields: Readonly<Record<string, unknown>> = {}) => {
+        if ((fields['fault'] as { code?: unknown } | undefined)?.code === 'store.corrupt') stopped = true
+      },
+    }
+    await using app = await fairlead({ store: sqlite(address), use: [orders, shipped, second], log })
     await until('all of it is read', async () => {
+      if (stopped) return true
       const { subscriptions } = await app.operations.status()
-      return subscriptions.find((s) => s.name === 'second')?.lag === 0
+      const again = await app.operations.parked({ subscription: 'second', state: 'retry' })
+      return subscriptions.find((s) => s.name === 'second')?.lag === 0 && again.length === 0
     })
+    // What SQLite itself has found stops the partition, which says so: nothing more is served of it.
+    if (stopped) return undefined
     const dead = await app.operations.parked({ subscription: 'second', limit: 1_000 })
     const told = dead.map((p) => {
       const [, partition, offset] = p.position.split('/')

@@ -66,7 +66,7 @@ CREATE TABLE fl_seen (
 CREATE TABLE fl_seen_upto (slot integer primary key, next integer not null, sum integer) strict;
 
 -- table fl_slots on fl_slots
-CREATE TABLE fl_slots (slot integer primary key, head integer not null, removed integer not null, sum integer) strict;
+CREATE TABLE fl_slots (slot integer primary key, head integer not null, removed integer not null, unchecked integer not null, sum integer) strict;
 
 -- table fl_subscriptions on fl_subscriptions
 CREATE TABLE fl_subscriptions (id integer primary key, name text not null unique, topic text not null, sum integer) strict;

@@ -9,10 +9,16 @@ export function delayedSum(due: number, { slot, id, key, time, meta, body, dedup
 
 const columns = ['due', 'slot', 'id', 'key', 'time', 'meta', 'body', 'dedupe']
 
+/** The checksum that the row should have. */
+export function delayedRowSum(r: Row): number {
+  return rowSum(
+    'fl_delayed',
+    columns.map((c) => r[c] as Column),
+  )
+}
+
 /** The message in a row, and whether it is as it was written. */
 export function entryOf(r: Row): { readonly entry: Entry; readonly damaged: boolean } {
-  const values = columns.map((c) => r[c] as Column)
-  const sum = rowSum('fl_delayed', values)
   return {
     entry: {
       slot: Number(r['slot']),
@@ -23,6 +29,6 @@ export function entryOf(r: Row): { readonly entry: Entry; readonly damaged: bool
       body: bodyOf(r['body'] as Column),
       dedupe: Number(r['dedupe']),
     },
-    damaged: !fits(r['sum'] as Column, sum),
+    damaged: !fits(r['sum'] as Column, delayedRowSum(r)),
   }
 }

@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { fault } from '#kernel/fault.ts'
 import { migrations, schemaLevel } from '../migrations/index.ts'
 import { storeFault } from './errors.ts'
+import { seal } from './seal.ts'
 import { assertNotCut, assertWhole } from './whole.ts'
 
 /** "FLD1": lets us refuse to touch a database of another program. */
@@ -87,6 +88,7 @@ function migrate(db: DatabaseSync, path: string): void {
     check(db, path) // again under the lock: another process may have been first
     const level = numberOf(db, 'pragma user_version')
     for (const m of migrations) if (m.level > level) db.exec(m.sqlite)
+    if (level > 0 && level < 2) seal(db)
     if (level < schemaLevel) db.exec(`pragma application_id = ${applicationId}; pragma user_version = ${schemaLevel}`)
     db.exec('commit')
   } catch (e) {

@@ -54,7 +54,7 @@ export class LogRows {
     try {
       for (const row of this.#rows(base + from, base + Math.min(below, offsetCount), limit, bytes)) {
         const offset = row[0] - base
-        if (!isSound(row) || (offset !== next && (offset < next || !this.#slots.mayLack(slot, offset))))
+        if (!this.#isSound(row) || (offset !== next && (offset < next || !this.#slots.mayLack(slot, offset))))
           return this.#salvage(slot, from, below, limit, bytes)
         left -= row[5].length
         if (left < 0 && out.length > 0) return out
@@ -84,13 +84,29 @@ export class LogRows {
   newest(slot: number, below: number, limit: number): Stored[] {
     const base = slot * offsetCount
     const found = tolerant(this.#newest, () => this.#newest.all(base, base + Math.min(below, offsetCount), limit))
-    return (found as unknown as LogRow[]).filter((r) => r[0] >= base).map((r) => shown(r, r[0] - base))
+    return (found as unknown as LogRow[]).filter((r) => r[0] >= base).map((r) => this.#shown(r, r[0] - base))
+  }
+
+  #isSound(r: LogRow): boolean {
+    // By index: to take the row apart costs a quarter of a message. A flipped bit may have made anything of a column: what is no text has no length.
+    const key = r[3]
+    const meta = r[4]
+    const body = r[5]
+    const typed =
+      typeof r[1] === 'number' &&
+      typeof r[2] === 'string' &&
+      (key === null || typeof key === 'string') &&
+      (meta === null || typeof meta === 'string') &&
+      (typeof body === 'string' || body instanceof Uint8Array)
+    if (!typed) return false
+    if (r[6] !== null) return fits(r[6], messageSum(r[0], r[1], r[2], key, meta, body))
+    return r[0] % offsetCount < this.#slots.unchecked(Math.floor(r[0] / offsetCount))
   }
 
   /** The id of the message at this position. Undefined: it is gone; null: its row is damaged. */
   idAt(position: number): string | null | undefined {
     const row = tolerant(this.#one, () => this.#one.get(position)) as unknown as LogRow | undefined
-    return row === undefined ? undefined : isSound(row) ? row[2] : null
+    return row === undefined ? undefined : this.#isSound(row) ? row[2] : null
   }
 
   /**
@@ -109,8 +125,8 @@ export class LogRows {
       const offset = row[0] - base
       if (offset < from || offset >= head) return
       const inOrder = row[0] > (found[i - 1]?.[0] ?? -1) && row[0] < (found[i + 1]?.[0] ?? Number.POSITIVE_INFINITY)
-      if (isSound(row)) there.set(offset, stored(row, offset))
-      else if (inOrder && !there.has(offset)) there.set(offset, shown(row, offset))
+      if (this.#isSound(row)) there.set(offset, stored(row, offset))
+      else if (inOrder && !there.has(offset)) there.set(offset, damaged(row, offset))
     })
     const offsets = [...there.keys()].sort((a, b) => a - b)
     const end = cut ? Math.min(head, (offsets.at(-1) ?? from) + 1) : head
@@ -128,6 +144,10 @@ export class LogRows {
       next = offset + 1
     }
     return out.slice(0, limit)
+  }
+
+  #shown(r: LogRow, offset: number): Stored {
+    return this.#isSound(r) ? stored(r, offset) : damaged(r, offset)
   }
 
   #scan(from: number, limit: number, bytes: number): { readonly found: readonly LogRow[]; readonly cut: boolean } {
@@ -157,27 +177,12 @@ function rows(found: Iterable<unknown>): Iterable<LogRow> {
   return found as Iterable<LogRow>
 }
 
-function isSound(r: LogRow): boolean {
-  // By index: taking the row apart costs a quarter of a message. A flipped bit may have made anything of a column: what is no text has no length.
-  const key = r[3]
-  const meta = r[4]
-  const body = r[5]
-  const typed =
-    typeof r[1] === 'number' &&
-    typeof r[2] === 'string' &&
-    (key === null || typeof key === 'string') &&
-    (meta === null || typeof meta === 'string') &&
-    (typeof body === 'string' || body instanceof Uint8Array)
-  return typed && fits(r[6], messageSum(r[0], r[1], r[2], key, meta, body))
-}
-
 function stored(r: LogRow, offset: number): Stored {
   return { offset, time: r[1], id: r[2], key: r[3], meta: r[4], body: r[5] }
 }
 
-/** For a person: sound, or what can be read of it. */
-function shown(r: LogRow, offset: number): Stored {
-  if (isSound(r)) return stored(r, offset)
+/** For a person: what can be read of it. */
+function damaged(r: LogRow, offset: number): Stored {
   const [, time, id, key, meta, body] = r as readonly Column[] as readonly [
     Column,
     Column,

@@ -23,9 +23,14 @@ function sumOf(values: readonly Column[]): number {
 
 const states: ReadonlySet<unknown> = new Set(['retry', 'held', 'behind', 'dead'] satisfies ParkedState[])
 
-function isSound(r: Row): boolean {
+/** The checksum that the row should have. */
+export function parkedRowSum(r: Row): number {
   const dead = r['state'] === 'dead' ? (r['due'] as Column) : null
-  return states.has(r['state']) && fits(r['sum'] as Column, sumOf([...columns.map((c) => r[c] as Column), dead]))
+  return sumOf([...columns.map((c) => r[c] as Column), dead])
+}
+
+function isSound(r: Row): boolean {
+  return states.has(r['state']) && fits(r['sum'] as Column, parkedRowSum(r))
 }
 
 /** The row as the port has it. What is damaged has the right types and nothing else: it is marked. */

@@ -7,7 +7,7 @@ const columns = {
   fl_topics: ['name', 'slot', 'partitions'],
   fl_subscriptions: ['id', 'name', 'topic'],
   fl_cursors: ['subscription', 'partition', 'low', 'done'],
-  fl_slots: ['slot', 'head', 'removed'],
+  fl_slots: ['slot', 'head', 'removed', 'unchecked'],
   fl_keys: ['name', 'value', 'version', 'expires'],
   fl_seen_upto: ['slot', 'next'],
   // Not their number, which is given as they are written: which of two comes first is not covered.
@@ -27,13 +27,19 @@ export const needed: readonly Table[] = [
   'fl_seen_upto',
 ]
 
-/** Whether the row, with all its columns, is as it was written. */
-export function isSound(table: Table, row: Row): boolean {
-  const sum = rowSum(
+export const tables = Object.keys(columns) as readonly Table[]
+
+/** The checksum that the row should have. */
+export function sumOf(table: Table, row: Row): number {
+  return rowSum(
     table,
     columns[table].map((c) => row[c] as Column),
   )
-  return fits(row['sum'] as Column, sum)
+}
+
+/** Whether the row, with all its columns, is as it was written. */
+export function isSound(table: Table, row: Row): boolean {
+  return fits(row['sum'] as Column, sumOf(table, row))
 }
 
 /** Rows that only people read: those that are damaged are marked. */
@@ -58,7 +64,7 @@ function damagedRow(table: Table, row: Row): Fault {
   const place = table === 'fl_cursors' ? [first, second] : [first]
   const where = place.map((c) => `${c} = ${JSON.stringify(row[c])}`).join(' and ')
   return fault('store.corrupt', {
-    message: `a row of ${table} is not as it was written (${where}): restore a backup; or correct it by hand, and set its sum to null`,
+    message: `a row of ${table} is not as it was written (${where}): restore a backup; or correct it by hand, and set its sum to 0`,
     detail: { table, where },
   })
 }

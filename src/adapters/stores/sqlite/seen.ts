@@ -138,8 +138,8 @@ export class Seen {
         bloom,
         bytesOf(hashes),
         bytesOf(found),
-        rowSum('fl_seen', [run.run, run.newest, run.count, bloom]),
-        rowSum('fl_seen', [run.run, bytesOf(hashes), bytesOf(found)]),
+        bloomSum({ ...run, bloom }),
+        runSum(run.run, bytesOf(hashes), bytesOf(found)),
       )
     this.#runs.push(run)
     this.#filters.add(run, bloom)
@@ -188,7 +188,7 @@ export class Seen {
         const run = known.get(number) ?? { run: number, newest: Number(row['newest']), count: Number(row['count']) }
         if (known.delete(number)) return run
         const { bloom, bloom_sum } = filter.get(number) as { bloom: Uint8Array; bloom_sum: Column }
-        assertRun(number, bloom_sum, [number, run.newest, run.count, bloom])
+        assertRun(number, bloom_sum, bloomSum({ ...run, bloom }))
         this.#filters.add(run, bloom)
         return run
       })
@@ -231,18 +231,28 @@ export class Seen {
   #entries(run: number): Entries {
     if (this.#cached?.run === run) return this.#cached
     const row = this.#db.prepare('select hashes, positions, sum from fl_seen where run = ?').get(run)
-    assertRun(run, row?.['sum'] as Column, [run, row?.['hashes'] as Uint8Array, row?.['positions'] as Uint8Array])
-    const hashes = doubles(row?.['hashes'] as Uint8Array)
+    const [hashed, at] = [row?.['hashes'] as Uint8Array, row?.['positions'] as Uint8Array]
+    assertRun(run, row?.['sum'] as Column, runSum(run, hashed, at))
+    const hashes = doubles(hashed)
     // One column holds both: the position of each hash, then the time of each.
-    const found = doubles(row?.['positions'] as Uint8Array)
+    const found = doubles(at)
     this.#cached = { run, hashes, positions: found.subarray(0, hashes.length), times: found.subarray(hashes.length) }
     return this.#cached
   }
 }
 
+/** Two checksums a run: its filter is read when the store is opened, its ids when one of them may be the one that is looked for. */
+export function bloomSum(r: { run: number; newest: number; count: number; bloom: Uint8Array }): number {
+  return rowSum('fl_seen', [r.run, r.newest, r.count, r.bloom])
+}
+
+export function runSum(run: number, hashes: Uint8Array, positions: Uint8Array): number {
+  return rowSum('fl_seen', [run, hashes, positions])
+}
+
 /** Ids that nobody can trust: a repetition would be taken for new. */
-function assertRun(run: number, sum: Column, columns: readonly Column[]): void {
-  if (fits(sum, rowSum('fl_seen', columns))) return
+function assertRun(run: number, sum: Column, expected: number): void {
+  if (fits(sum, expected)) return
   throw fault('store.corrupt', {
     message: `the ids of fl_seen, run ${run}, are not as they were written: restore a backup`,
     detail: { table: 'fl_seen', where: `run = ${run}` },

@@ -18,6 +18,7 @@ export class Slots {
   readonly #statements: Statements
   readonly #heads = new Map<number, number>()
   readonly #removed = new Map<number, number>()
+  readonly #unchecked = new Map<number, number>()
   #unsaved = 0
 
   constructor(db: DatabaseSync) {
@@ -29,16 +30,18 @@ export class Slots {
   forget(): void {
     this.#heads.clear()
     this.#removed.clear()
+    this.#unchecked.clear()
   }
 
   /** Reads everything again: at open, and after another process has written. */
   load(): void {
     this.forget()
-    for (const row of this.#statements.all('select slot, head, removed, sum from fl_slots')) this.#take(row)
+    for (const row of this.#statements.all('select * from fl_slots')) this.#take(row)
   }
 
   /** A new slot, of which nothing is there yet. */
   add(slot: number): void {
+    this.#unchecked.set(slot, 0)
     this.#write(slot, 0, 0)
   }
 
@@ -58,6 +61,12 @@ export class Slots {
   /** Whether retention or compaction may have taken messages up to `below`: `#removed` only rises, so what is known is true. */
   mayLack(slot: number, below: number): boolean {
     return below <= (this.#removed.get(slot) ?? 0) || below <= this.removed(slot)
+  }
+
+  /** Messages below this offset were written before there were checksums. */
+  unchecked(slot: number): number {
+    if (!this.#unchecked.has(slot)) this.#read(slot)
+    return this.#unchecked.get(slot) ?? 0
   }
 
   /** As it is now: another process may have removed something. */
@@ -94,7 +103,7 @@ export class Slots {
   }
 
   #read(slot: number): void {
-    const row = this.#statements.get('select slot, head, removed, sum from fl_slots where slot = ?', slot)
+    const row = this.#statements.get('select * from fl_slots where slot = ?', slot)
     if (row !== undefined) this.#take(row)
   }
 
@@ -102,16 +111,19 @@ export class Slots {
     assertSound('fl_slots', [row])
     this.#heads.set(Number(row['slot']), Number(row['head']))
     this.#removed.set(Number(row['slot']), Number(row['removed']))
+    this.#unchecked.set(Number(row['slot']), Number(row['unchecked']))
   }
 
   #write(slot: number, head: number, removed: number): void {
+    const unchecked = this.unchecked(slot)
     this.#statements.run(
-      `insert into fl_slots (slot, head, removed, sum) values (?, ?, ?, ?)
+      `insert into fl_slots (slot, head, removed, unchecked, sum) values (?, ?, ?, ?, ?)
        on conflict (slot) do update set head = excluded.head, removed = excluded.removed, sum = excluded.sum`,
       slot,
       head,
       removed,
-      rowSum('fl_slots', [slot, head, removed]),
+      unchecked,
+      rowSum('fl_slots', [slot, head, removed, unchecked]),
     )
     this.#heads.set(slot, head)
     this.#removed.set(slot, removed)

@@ -22,8 +22,8 @@ export function messageSum(
   seed = step(seed, meta === null ? -1 : meta.length)
   // The zeros between keep half a surrogate pair at an end from finding its other half in what follows. The body is not copied.
   const text = `${id}\0${key ?? ''}\0${meta ?? ''}`
-  if (typeof body === 'string') return hashText(hashText(step(seed, body.length), text), body)
-  return hashBytes(hashText(step(seed, -1 - body.length), text), body)
+  if (typeof body === 'string') return hashText(hashText(step(seed, body.length), text), body) || 1
+  return hashBytes(hashText(step(seed, -1 - body.length), text), body) || 1
 }
 
 /** The checksum of any other row: over its columns, each with its kind and length, seeded with the name of its table. */
@@ -36,7 +36,7 @@ export function rowSum(table: string, columns: readonly Column[]): number {
     else if (typeof c === 'bigint') sum = hashText(step(sum, 5), String(c))
     else sum = hashBytes(step(step(sum, 6), c.length), c)
   }
-  return sum
+  return sum || 1
 }
 
 /** What is left of a text. */
@@ -50,14 +50,17 @@ export function bodyOf(value: Column): string | Uint8Array {
   return value instanceof Uint8Array ? value : String(value ?? '')
 }
 
-/** Whether the row is as it was written. Without a checksum it was written by a version that knew none, and is taken as it is. */
+/**
+ * Whether the row is as it was written. 0 says that a person has looked at it and takes it as it is; no row has it of itself. A checksum that is
+ * not there says nothing: one flipped bit in the head of a row takes away the last columns and moves all the others.
+ */
 export function fits(sum: Column | undefined, expected: number): boolean {
-  return sum === expected || sum === null
+  return sum === expected || sum === 0
 }
 
 /** A checksum that does not fit: for what is known to be damaged and is written all the same. */
 export function unfit(sum: number): number {
-  return ~sum
+  return ~sum || 1
 }
 
 /** Characters, and bytes, at once: a character takes at most three. */
