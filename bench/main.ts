@@ -14,6 +14,8 @@ type Bench = {
   readonly about?: readonly string[]
   /** Its own options with their defaults, all of them text. */
   readonly options?: Readonly<Record<string, string>>
+  /** What its figures say about each other, one line each: not in the JSON. */
+  readonly ratios?: (figures: Readonly<Record<string, number>>) => readonly string[]
 }
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
@@ -23,13 +25,14 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   soak: () => import('./soak.ts'),
   webhook: () => import('./webhook.ts'),
   resilience: async () => {
-    const [pipeline, call] = await Promise.all([import('./resilience.ts'), import('./call.ts')])
-    return { run: async () => ({ ...(await pipeline.run()), ...(await call.run()) }) }
+    const { run } = await import('./resilience.ts')
+    return { run }
   },
   mapping: async () => {
     const { run } = await import('./mapping.ts')
     return { run: () => run() }
   },
+  connections: () => import('./connections/main.ts'),
   fleet: () => import('./connections/fleet.ts'),
   intents: () => import('./intents.ts'),
   footprint: () => import('./footprint.ts'),
@@ -39,6 +42,9 @@ const packages = [
   'undici',
   'cockatiel',
   'opossum',
+  'got',
+  'axios',
+  'ky',
   'zod',
   'pg',
   'pg-boss',
@@ -73,6 +79,7 @@ if (json) {
   for (const line of bench.about ?? []) process.stdout.write(`  ${line}\n`)
   for (const [key, value] of Object.entries(figures))
     process.stdout.write(`  ${key.padEnd(32)} ${value.toLocaleString('en')}\n`)
+  for (const line of bench.ratios?.(figures) ?? []) process.stdout.write(`  ${line}\n`)
 }
 
 function parsed(own: Readonly<Record<string, string>>): { json: boolean } & Record<string, string> {

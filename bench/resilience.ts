@@ -127,6 +127,3 @@ async function measure({ calls, call }: Candidate): Promise<number> {
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!
 }
-
-// The CPU of whole outbound calls (call_cpu_us, dispatch_cpu_us, fetch_cpu_us) is measured in a file of its own, against
-// a server in another process, and spread into the result of `run`: other numbers, other noise.
