@@ -90,18 +90,24 @@ export function queryString(input: Readonly<Record<string, unknown>>, style: Que
   for (const name of Object.keys(input)) {
     const value = input[name]
     if (value === undefined || value === null) continue
-    const list = Array.isArray(value) ? (value as unknown[]) : [value]
-    const texts = list.map((one) => {
-      const text = scalar(one)
-      if (text === undefined)
-        throw refuse(name, 'a query value must be text, a number, a boolean, a date or a list of these')
-      return encode(name, text)
-    })
-    for (const text of style === 'comma' && texts.length > 0 ? [texts.join(',')] : texts) {
-      out += `${out === '' ? '' : '&'}${encode(name, name)}=${text}`
+    const lead = out === '' ? '' : '&'
+    if (!Array.isArray(value)) {
+      out += `${lead}${encode(name, name)}=${queryText(name, value)}`
+      continue
     }
+    const texts = (value as unknown[]).map((one) => queryText(name, one))
+    if (texts.length === 0) continue
+    const key = encode(name, name)
+    out += lead + (style === 'comma' ? `${key}=${texts.join(',')}` : texts.map((text) => `${key}=${text}`).join('&'))
   }
   return out
+}
+
+function queryText(name: string, value: unknown): string {
+  const text = scalar(value)
+  if (text === undefined)
+    throw refuse(name, 'a query value must be text, a number, a boolean, a date or a list of these')
+  return encode(name, text)
 }
 
 /** `a=1&b[c]=x&d[]=y&e[0][f]=z` as application/x-www-form-urlencoded: objects and lists by brackets, as Stripe, Rails and PHP read them. At most 20 levels deep. */
@@ -137,7 +143,11 @@ function scalar(value: unknown): string | undefined {
   return undefined
 }
 
+/** Nearly all names, and most values, stand for themselves. */
+const unreserved = /^[A-Za-z0-9_.~-]*$/
+
 function encode(name: string, text: string): string {
+  if (unreserved.test(text)) return text
   if (!text.isWellFormed()) throw refuse(name, 'the text is not well-formed Unicode')
   return encodeURIComponent(text)
 }
