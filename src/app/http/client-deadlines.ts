@@ -17,9 +17,9 @@ const early = 0.5
  * (One timer and one AbortController a call is what makes timeouts dear: 4,600 ns against about 100.) The timer stands at
  * the earliest `due` known when it was set, and the list is read only when it fires; an empty list leaves no timer behind.
  */
-export class Deadlines {
+export class Deadlines<T extends Timed = Timed> {
   readonly #clock: Clock
-  readonly #watched: Timed[] = []
+  readonly #watched: T[] = []
   #cancel: Cancel | undefined
   #armed = Number.POSITIVE_INFINITY
 
@@ -27,13 +27,13 @@ export class Deadlines {
     this.#clock = clock
   }
 
-  watch(timed: Timed): void {
+  watch(timed: T): void {
     timed.place = this.#watched.length
     this.#watched.push(timed)
     if (timed.due < this.#armed) this.#arm(timed.due, this.#clock.mono())
   }
 
-  forget(timed: Timed): void {
+  forget(timed: T): void {
     const at = timed.place
     if (at < 0) return
     timed.place = -1
@@ -47,6 +47,11 @@ export class Deadlines {
       this.#cancel = undefined
       this.#armed = Number.POSITIVE_INFINITY
     }
+  }
+
+  /** All that have not been forgotten. */
+  all(): readonly T[] {
+    return [...this.#watched]
   }
 
   #arm(due: number, now: number): void {

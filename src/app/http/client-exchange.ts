@@ -44,9 +44,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
   place = -1
   readonly #request: HttpRequest
   readonly #clock: Clock
-  readonly #deadlines: Deadlines
+  readonly #deadlines: Deadlines<Exchange>
   readonly #home: Home
-  readonly #live: Set<Exchange>
   readonly #resolve: (response: HttpResponse) => void
   readonly #reject: (fault: Fault) => void
   readonly #started: number
@@ -72,9 +71,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
   constructor(
     request: HttpRequest,
     clock: Clock,
-    deadlines: Deadlines,
+    deadlines: Deadlines<Exchange>,
     home: Home,
-    live: Set<Exchange>,
     resolve: (response: HttpResponse) => void,
     reject: (fault: Fault) => void,
     streaming?: Streaming,
@@ -83,7 +81,6 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     this.#clock = clock
     this.#deadlines = deadlines
     this.#home = home
-    this.#live = live
     this.#resolve = resolve
     this.#reject = reject
     this.#streaming = streaming
@@ -94,7 +91,6 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
       this.#abort = () => this.cancel(request.signal?.reason)
       request.signal.addEventListener('abort', this.#abort, { once: true })
     }
-    live.add(this)
   }
 
   /** Begins on this socket. */
@@ -158,11 +154,12 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     // 103 Early Hints and its like: the answer is still to come.
     if (status < 200 || this.#step !== 'sent') return
     this.#step = 'answering'
-    this.#firstByte = this.#clock.mono() - this.#sentAt
+    const now = this.#clock.mono()
+    this.#firstByte = now - this.#sentAt
     this.#status = status
     this.#headers = joined(headers as Record<string, string | string[] | undefined>)
     if (this.#streaming) return this.#handOver(this.#streaming)
-    this.#wait(this.#request.timeouts.idle)
+    this.#wait(now, this.#request.timeouts.idle)
     if (this.#request.method !== 'HEAD' && Number(this.#headers['content-length']) > this.#request.maxBytes)
       this.#tooLarge()
   }
@@ -220,8 +217,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
   }
 
   /** The next byte is due within so many milliseconds, or the end of it all within the total. */
-  #wait(ms: number | undefined): void {
-    const due = ms === undefined ? this.#totalDue : Math.min(this.#totalDue, this.#clock.mono() + ms)
+  #wait(now: number, ms: number | undefined): void {
+    const due = ms === undefined ? this.#totalDue : Math.min(this.#totalDue, now + ms)
     const sooner = due < this.due
     if (sooner) this.#deadlines.forget(this)
     this.due = due
@@ -321,7 +318,6 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
   #end(): void {
     this.#step = 'done'
     this.#deadlines.forget(this)
-    this.#live.delete(this)
     if (this.#abort) this.#request.signal?.removeEventListener('abort', this.#abort)
   }
 

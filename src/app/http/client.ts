@@ -48,12 +48,11 @@ export type HttpClient = HttpOut & {
 export function httpClient(options: HttpClientOptions): HttpClient {
   const { clock } = options
   const most = options.sockets ?? 256
-  const deadlines = new Deadlines(clock)
+  const deadlines = new Deadlines<Exchange>(clock)
   const pools = new Map<string, Map<string, Pool>>()
   const guard = publicOnly(options.privateTargets ?? [], options.resolve)
   // By pool and origin. Others than those of declared origins, whose sockets may lead anywhere.
   const guarded = new Map<string, Pool>()
-  const live = new Set<Exchange>()
   let closing: Promise<void> | undefined
 
   const poolOf = ({ pool: name, origin, version }: Target): Pool => {
@@ -94,7 +93,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       if (refused) return Promise.reject(refused)
       return new Promise((resolve, reject) => {
         const pool = poolFor(request)
-        const exchange = new Exchange(request, clock, deadlines, pool, live, resolve, reject)
+        const exchange = new Exchange(request, clock, deadlines, pool, resolve, reject)
         pool.take(exchange)
       })
     },
@@ -106,12 +105,13 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       return new Promise((opened, reject) => {
         const pool = poolFor(request)
         const streaming = { idle, whole, opened }
-        pool.take(new Exchange(unbounded, clock, deadlines, pool, live, unanswered, reject, streaming))
+        pool.take(new Exchange(unbounded, clock, deadlines, pool, unanswered, reject, streaming))
       })
     },
     close() {
       closing ??= (async () => {
-        for (const exchange of live) exchange.cancel(new Error('the HTTP client closed'))
+        // Whatever is under way has a deadline.
+        for (const exchange of deadlines.all()) exchange.cancel(new Error('the HTTP client closed'))
         const all = [...pools.values()].flatMap((origins) => [...origins.values()]).concat(...guarded.values())
         pools.clear()
         guarded.clear()
