@@ -272,18 +272,30 @@ export class OneCall {
     throw failure
   }
 
-  async #attempt(attempt: Attempt, rendered: Rendered): Promise<unknown> {
-    if (this.#uncertain !== undefined && this.#ready.spec.verify) {
-      if (await this.#verified(attempt)) return this.answer!.output
-      if (this.#underway) throw this.#intended!.underway()
-      this.#uncertain = undefined
-    }
-    const response = await this.#send(attempt, { ready: this.#ready, rendered, verifying: false })
+  #attempt(attempt: Attempt, rendered: Rendered): Promise<unknown> {
+    if (this.#uncertain !== undefined && this.#ready.spec.verify) return this.#askedFirst(attempt, rendered)
+    const request = { ready: this.#ready, rendered, verifying: false }
+    return this.#send(attempt, request, (response) => this.#taken(response, rendered))
+  }
+
+  async #askedFirst(attempt: Attempt, rendered: Rendered): Promise<unknown> {
+    if (await this.#verified(attempt)) return this.answer!.output
+    if (this.#underway) throw this.#intended!.underway()
+    this.#uncertain = undefined
+    return this.#attempt(attempt, rendered)
+  }
+
+  /** Reads an answer, and keeps it. A promise only where the output schema makes one. */
+  #taken(response: Exchanged, { path }: Rendered): unknown {
     const streams = this.#ready.protocol?.stream !== undefined
     const body = streams ? undefined : bodyOf(response, this.#ready)
-    const fitting = streams ? undefined : outputOf(this.#shared, this.#ready, body, response.body)
-    const output = fitting instanceof Promise ? await fitting : fitting
-    this.answer = { output, body, response, path: rendered.path, kept: false }
+    const output = streams ? undefined : outputOf(this.#shared, this.#ready, body, response.body)
+    if (output instanceof Promise) return output.then((checked: unknown) => this.#took(checked, body, response, path))
+    return this.#took(output, body, response, path)
+  }
+
+  #took(output: unknown, body: unknown, response: Exchanged, path: string): unknown {
+    this.answer = { output, body, response, path, kept: false }
     this.#visit?.keep(response, this.#trail.sent!.headers)
     return output
   }
@@ -296,7 +308,7 @@ export class OneCall {
     const rendered = ready.render(ready.spec.input === undefined ? input : await parse(ready.spec.input, input))
     let response: Exchanged
     try {
-      response = await this.#send(attempt, { ready, rendered, verifying: true })
+      response = await this.#send(attempt, { ready, rendered, verifying: true }, itself)
     } catch (error) {
       if (isFault(error, 'connection.not_found')) return false
       throw error
@@ -311,8 +323,11 @@ export class OneCall {
     return true
   }
 
-  /** One attempt. A second request only where the first is known not to have counted: a stale socket, a refused credential. */
-  async #send(attempt: Attempt, request: Request): Promise<Exchanged> {
+  /**
+   * One attempt, and what `read` makes of its answer. A second request only where the first is known not to have counted: a stale
+   * socket, a refused credential. The answer is read in here because an async function more costs each call a promise or three.
+   */
+  async #send<T>(attempt: Attempt, request: Request, read: (response: Exchanged) => T | PromiseLike<T>): Promise<T> {
     const shared = this.#shared
     const trail = this.#trail
     const { auth } = shared
@@ -320,7 +335,7 @@ export class OneCall {
     const { ready, verifying } = request
     const visit = this.#visit
     const signal = this.#options.signal && attempt.signal
-    const refused: string[] = []
+    let refused: readonly string[] = none
     let stale = false
     const until = Math.min(attempt.deadline, this.#deadline) - 1
     let credential = auth && (await auth(refused, until))
@@ -328,31 +343,30 @@ export class OneCall {
       // 1 ms before the pipeline gives up: the transport knows whether anything was sent, the pipeline does not.
       const from = clock.mono()
       const total = Math.max(1, until - from)
-      let failure: Fault
+      let response: Exchanged | undefined
+      let failure: Fault | undefined
       try {
         const asked = visit === undefined ? request : visit.asked(request, credential)
         const wire = wired(shared, trail, asked, credential, total, signal)
         const send = ready.protocol?.send
-        const response: Exchanged = await (send ? send(http, wire, this.#options, from) : http.send(wire))
-        const meant = answered(shared, trail, asked, from, response)
-        if (meant === undefined) {
-          if (asked.validating !== true || response.status !== 304) return response
-          const whole = visit!.whole(response)
-          if (whole) return whole
-          continue
+        response = await (send ? send(http, wire, this.#options, from) : http.send(wire))
+        failure = answered(shared, trail, asked, from, response)
+        if (failure === undefined && asked.validating === true && response.status === 304) {
+          response = visit!.whole(response)
+          if (response === undefined) continue
         }
-        failure = meant
         // A stream that a rule refuses by its head: nobody will read it.
-        void response.stream?.chunks.return?.()
+        if (failure !== undefined) void response?.stream?.chunks.return?.()
       } catch (error) {
         failure = unanswered(shared, trail, request, from, error)
       }
+      if (failure === undefined) return read(response!)
       if (failure.code === 'connection.cut' && failure.detail['reused'] === true && ready.repeatable && !stale) {
         stale = true
         continue
       }
       if (failure.code === 'connection.credential' && auth && credential) {
-        refused.push(credential.secret)
+        refused = [...refused, credential.secret]
         shared.cache?.refused(credential)
         const other = refused.length < 2 ? await auth(refused, until) : undefined
         if (other) {
@@ -422,6 +436,12 @@ export class OneCall {
 /** Where another answer is at hand, nobody waits for a repetition. */
 function once(judge: Ready['judge']): Ready['judge'] {
   return (error) => ({ ...judge(error), retry: false })
+}
+
+const none: readonly string[] = []
+
+function itself(response: Exchanged): Exchanged {
+  return response
 }
 
 /** What an answer, or its absence, says so that nothing has happened. */

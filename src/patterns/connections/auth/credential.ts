@@ -52,8 +52,8 @@ export function fromSecret(
   build: (value: SecretValue) => Credential,
 ): SecretCredentials {
   let last: Credential | undefined
-  return async (refused) => {
-    for (const value of await runtime.secrets.read(named.name)) {
+  const newest = (values: readonly SecretValue[], refused: readonly string[]): Credential | undefined => {
+    for (const value of values) {
       const secret = value.reveal()
       if (refused.includes(secret)) continue
       if (last?.secret !== secret) last = build(value)
@@ -61,7 +61,15 @@ export function fromSecret(
     }
     return undefined
   }
+  // With every call: no closure is made for it.
+  const first = (values: readonly SecretValue[]): Credential | undefined => newest(values, none)
+  return (refused) => {
+    const values = runtime.secrets.read(named.name)
+    return refused.length === 0 ? values.then(first) : values.then((all) => newest(all, refused))
+  }
 }
+
+const none: readonly string[] = []
 
 export function inHeader(secret: string, header: string, value: string): Credential {
   return { secret, header, query: undefined, field: undefined, value, sign: undefined }
