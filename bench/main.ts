@@ -14,8 +14,6 @@ type Bench = {
   readonly about?: readonly string[]
   /** Its own options with their defaults, all of them text. */
   readonly options?: Readonly<Record<string, string>>
-  /** What its figures say about each other, one line each: not in the JSON. */
-  readonly ratios?: (figures: Readonly<Record<string, number>>) => readonly string[]
 }
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
@@ -79,7 +77,6 @@ if (json) {
   for (const line of bench.about ?? []) process.stdout.write(`  ${line}\n`)
   for (const [key, value] of Object.entries(figures))
     process.stdout.write(`  ${key.padEnd(32)} ${value.toLocaleString('en')}\n`)
-  for (const line of bench.ratios?.(figures) ?? []) process.stdout.write(`  ${line}\n`)
 }
 
 function parsed(own: Readonly<Record<string, string>>): { json: boolean } & Record<string, string> {

@@ -9,7 +9,7 @@ export const about = [
   'a GET of 1 KB of JSON on loopback, CPU of this process a call, medians of rounds in which all take turns; 50 calls at once, _500: 500',
   'ours: credential, retry, bulkhead, limit, breaker, deadlines, schemas of input and output, drift, endings, a record handed over',
   'dispatch, request (undici), fetch, got, axios, ky: bare, their JSON parsed; record_cpu_us: masking and writing a record, later',
-  '_spread: the middle half of the rounds lies within so many percent of the median',
+  '_to_: how many times the CPU of the other, median of the rounds; _spread: the middle half of the rounds lies within so many percent',
 ]
 
 export const options = { ways: 'ours,dispatch,request,fetch,got,axios,ky', rounds: '9', concurrency: '50,500' }
@@ -51,7 +51,8 @@ async function contest(names: readonly string[], rounds: number, at: number): Pr
         const way = ways[(i + round) % ways.length]!
         const { call } = all[way]!
         const count = cheap.has(way) ? turn : dear
-        // Sockets that fell idle meanwhile are opened, and what others left behind is swept, outside the measurement.
+        // Sockets that fell idle meanwhile are opened, and what others left behind is swept, outside the measurement. No gc() here: it
+        // throws compiled code away, and doubles what a call costs.
         await lanes(call, count / 4, at)
         const seen = await measure(count, () => lanes(call, count, at))
         if (round === 0) continue
@@ -70,6 +71,11 @@ async function contest(names: readonly string[], rounds: number, at: number): Pr
       figures[`${way}_cpu_us`] = median(cpu[way]!)
       figures[`${way}_per_s`] = median(rate[way]!)
       figures[`${way}_spread`] = spread(cpu[way]!)
+    }
+    for (const way of ways) {
+      if (way === 'ours' || !ways.includes('ours')) continue
+      const [name, one, other] = cheap.has(way) ? [`ours_to_${way}`, 'ours', way] : [`${way}_to_ours`, way, 'ours']
+      figures[name] = median(cpu[one]!.map((us, round) => us / cpu[other]![round]!))
     }
     if (record.length > 0) figures['record_cpu_us'] = median(record)
     return figures
@@ -91,20 +97,4 @@ async function lanes(work: () => Promise<unknown>, count: number, at: number): P
 
 function spread(values: readonly number[]): number {
   return (100 * (quantile(values, 0.75) - quantile(values, 0.25))) / median(values)
-}
-
-/** How often ours each of the others costs; of dispatch and request, how often theirs ours costs. */
-export function ratios(figures: Readonly<Record<string, number>>): string[] {
-  const against = ['dispatch', 'request', 'fetch', 'got', 'axios', 'ky']
-  return ['cpu_us', 'cpu_us_500'].flatMap((unit) => {
-    const of = (name: string): number => figures[`${name}_${unit}`] ?? Number.NaN
-    const told = against.flatMap((name) => {
-      const times = name === 'dispatch' || name === 'request' ? of('ours') / of(name) : of(name) / of('ours')
-      if (Number.isNaN(times)) return []
-      return name === 'dispatch' || name === 'request'
-        ? `ours / ${name} ${times.toFixed(2)}`
-        : `${name} / ours ${times.toFixed(1)}`
-    })
-    return told.length === 0 ? [] : `${unit}: ${told.join(', ')}`
-  })
 }

@@ -6,8 +6,6 @@ export const about = [...call.about, ...slow.about, 'fleet_: see `fleet`']
 
 export const options = { ...call.options, only: '' }
 
-export { ratios } from './call.ts'
-
 /** Calls beside others, one slow dependency of ten, one limit over eight processes. `--only call|slow|fleet` for one of them. */
 export async function run({ only, ...given }: Partial<typeof options> = {}): Promise<Record<string, number>> {
   const parts = { call: () => call.run(given), slow: () => slow.run(), fleet: () => limitOverProcesses() }

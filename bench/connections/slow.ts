@@ -8,7 +8,7 @@ import { upstream } from './upstream.ts'
 
 export const about = [
   'others_p99: ten connections of one process, 100 calls a second each; milliseconds of the nine from the due moment to the answer,',
-  'all ten well and then the tenth slow (2 s, its calls give up after 1 s), in turns; medians of the rounds. noise: the same of two turns in which all were well',
+  'all ten well and then the tenth slow (2 s, its calls give up after 1 s), in turns; medians of the rounds. noise: how far two turns differ in which all are well',
 ]
 
 const rate = 100
@@ -49,22 +49,20 @@ export async function run(rounds = 9): Promise<Record<string, number>> {
       seen.after.push(after)
     }
     if (slowFailed === 0) throw new Error('the tenth was not slow')
+    // Against its neighbours in time: a busy minute of the machine changes all three alike.
+    const changes = seen.slow.map((ms, i) => ms / Math.sqrt(seen.before[i]! * seen.after[i]!))
+    const noise = seen.after.map((ms, i) => Math.max(ms / seen.before[i]!, seen.before[i]! / ms))
     return {
       others_p99_ms: median([...seen.before, ...seen.after]),
       others_p99_ms_one_slow: median(seen.slow),
-      // Against its neighbours in time: a busy minute of the machine changes all three alike.
-      others_p99_change_percent: percent(seen.slow.map((ms, i) => (2 * ms) / (seen.before[i]! + seen.after[i]!))),
-      others_p99_noise_percent: percent(seen.after.map((ms, i) => ms / seen.before[i]!)),
+      others_p99_change_percent: 100 * (median(changes) - 1),
+      others_p99_noise_percent: 100 * (median(noise) - 1),
     }
   } finally {
     for (const { open } of all) open.close()
     await http.close()
     await server.close()
   }
-}
-
-function percent(ratios: readonly number[]): number {
-  return 100 * (median(ratios) - 1)
 }
 
 /** Calls at fixed times, whether or not those before have been answered: no coordinated omission. */
