@@ -51,13 +51,42 @@ test('input that has no place is refused', () => {
   assert.throws(() => render({ http: 'POST /charges' }, circle), refused)
 })
 
-test('a page asks with its own fields instead of those of the input', () => {
+test('a page asks with its own fields instead of those of the input, wherever these go', () => {
+  const paged = (spec: OperationSpec, input: unknown, name: string): Rendered =>
+    render({ pages: 'cursor', ...spec }, input, { fields: { [name]: 'c' } })
+  assert.equal(paged({ http: 'GET /items' }, { page: 1, q: 'x' }, 'page').path, '/v2/items?page=c&q=x')
+  assert.equal(paged({ http: 'GET /items' }, undefined, 'page').path, '/v2/items?page=c')
+  assert.equal(paged({ http: 'GET /items/:page' }, { q: 'x' }, 'page').path, '/v2/items/c?q=x')
+  assert.equal(paged({ http: 'POST /search' }, { q: 'x' }, 'cursor').body, '{"q":"x","cursor":"c"}')
+  assert.deepEqual(paged({ http: 'POST /search', query: ['cursor'] }, { q: 'x' }, 'cursor'), {
+    path: '/v2/search?cursor=c',
+    body: '{"q":"x"}',
+  })
+  assert.deepEqual(paged({ http: 'GET /items', headerFields: { cursor: 'x-cursor' } }, {}, 'cursor').headers, {
+    'x-cursor': 'c',
+  })
+  assert.equal(render({ http: 'GET /items', pages: 'link' }, {}, { path: '/v2/items?c=1' }).path, '/v2/items?c=1')
+})
+
+test('in a body the dots of a page field are steps, in a query letters', () => {
+  const body = (input: unknown, spec: Partial<OperationSpec> = {}): unknown =>
+    render({ http: 'POST /search', pages: 'cursor', ...spec }, input, { fields: { 'page.after': 'c' } }).body
+  const input = Object.freeze({ q: 'x', page: Object.freeze({ size: 9, after: 'b' }) })
+  assert.equal(body(input), '{"q":"x","page":{"size":9,"after":"c"}}')
+  assert.equal(body({ q: 'x' }), '{"q":"x","page":{"after":"c"}}')
+  assert.equal(body(undefined), '{"page":{"after":"c"}}')
+  assert.equal(body({ page: null }), '{"page":{"after":"c"}}')
+  assert.equal(body({ 'page.after': 'b' }), '{"page.after":"c"}')
+  assert.equal(body({ q: 'x' }, { body: 'form' }), 'q=x&page%5Bafter%5D=c')
+  assert.equal(body({ page: { size: 9 } }, { bodyField: 'page' }), '{"size":9,"after":"c"}')
+  for (const page of ['x', 7, [1]]) assert.throws(() => body({ page }), refused)
   assert.equal(
-    render({ http: 'GET /items' }, { page: 1, q: 'x' }, { fields: { page: 2 } }).path,
-    '/v2/items?page=2&q=x',
+    render({ http: 'GET /items', pages: 'page' }, {}, { fields: { 'page.number': 2 } }).path,
+    '/v2/items?page.number=2',
   )
-  assert.equal(render({ http: 'POST /search' }, { q: 'x' }, { fields: { cursor: 'c' } }).body, '{"q":"x","cursor":"c"}')
-  assert.equal(render({ http: 'GET /items' }, {}, { path: '/v2/items?c=1' }).path, '/v2/items?c=1')
+  const proto = render({ http: 'POST /search', pages: 'cursor' }, {}, { fields: { '__proto__.polluted': 'c' } })
+  assert.equal(proto.body, '{"__proto__":{"polluted":"c"}}')
+  assert.equal(({} as { polluted?: unknown }).polluted, undefined)
 })
 
 test('may be repeated: by method, by declaration, by key', () => {

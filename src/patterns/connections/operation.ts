@@ -7,6 +7,7 @@ import type { ConnectionOptions, Operation, OperationSpec, Timeouts } from './de
 import { jsonText, notFields } from './json-text.ts'
 import { protocolOf, type Protocol } from './protocols/protocol.ts'
 import type { PageStep } from './paging/paging.ts'
+import { isRecord, withPage } from './paging/place.ts'
 import { placed } from './placement.ts'
 import { expandPath, formString, parseTemplate, pathShape, queryString, without } from './template.ts'
 import type { QueryStyle, Template } from './template.ts'
@@ -112,9 +113,13 @@ export function prepare(operation: Operation<unknown, unknown>, options: Connect
     timeouts: timeoutsOf(options, spec),
     protocol,
     judge: (error) => verdict(error, again),
-    render: protocol?.encode
-      ? enclosed(template, basePath(options.baseUrl), protocol.encode)
-      : placed(renderer(template, spec, basePath(options.baseUrl), options.queryStyle), spec),
+    render: paged(
+      protocol?.encode
+        ? enclosed(template, basePath(options.baseUrl), protocol.encode)
+        : placed(renderer(template, spec, basePath(options.baseUrl), options.queryStyle), spec),
+      spec,
+      bodiless && !protocol?.encode,
+    ),
   }
 }
 
@@ -126,6 +131,14 @@ function versioned(
   if ('problem' in template || apiVersion?.query === undefined) return template
   const query = `${apiVersion.query}=${encodeURIComponent(apiVersion.value)}`
   return { ...template, query: template.query === '' ? query : `${template.query}&${query}` }
+}
+
+/** `render` that puts what a page asks for into the input, wherever that goes; the same function for an operation without pages. */
+function paged(render: Ready['render'], spec: OperationSpec, bodiless: boolean): Ready['render'] {
+  if (spec.pages === undefined) return render
+  const flat = new Set([...(spec.query ?? []), ...Object.keys(spec.headerFields ?? {})])
+  const nested = (name: string): boolean => !bodiless && !flat.has(name)
+  return (input, step) => render(step?.fields ? withPage(input, step.fields, nested) : input, step)
 }
 
 const json = 'application/json'
@@ -144,19 +157,17 @@ function renderer(template: Template, spec: OperationSpec, base: string, style?:
 
   function render(input: unknown, step: PageStep | undefined): Rendered {
     if (step?.path !== undefined) return { path: step.path, body: undefined }
-    if (!isRecord(input) || (plain && !inQuery && step?.fields === undefined)) return whole(input)
+    if (!isRecord(input) || (plain && !inQuery)) return whole(input)
     const path = base + expandPath(template, input)
-    const fields = step?.fields
     if (inQuery) {
-      const rest = without(input, params)
       return {
-        path: withQuery(path, template.query, queryString(fields ? { ...rest, ...fields } : rest, style)),
+        path: withQuery(path, template.query, queryString(without(input, params), style)),
         body: undefined,
       }
     }
     const asked: Record<string, unknown> = {}
     for (const name of queryNames) if (Object.hasOwn(input, name)) asked[name] = input[name]
-    const rest = { ...without(input, taken), ...fields }
+    const rest = without(input, taken)
     // All of it went into the path and the query: an empty object would be a body that nobody asked for.
     const empty = Object.keys(rest).length === 0 && Object.keys(input).length > 0
     return {
@@ -175,9 +186,9 @@ function renderer(template: Template, spec: OperationSpec, base: string, style?:
 /** The whole input, path parameters aside, as one thing that a protocol understands. */
 function enclosed(template: Template, base: string, encode: NonNullable<Protocol['encode']>): Ready['render'] {
   const params = new Set(template.params)
-  return (input = {}, step) => {
+  return (input = {}) => {
     if (!isRecord(input)) throw notFields(input)
-    const fields = encode({ ...without(input, params), ...step?.fields })
+    const fields = encode(without(input, params))
     const path = base + expandPath(template, input)
     if ('body' in fields) return { path: withQuery(path, template.query, ''), body: fields.body }
     return { path: withQuery(path, template.query, queryString(fields.query)), body: undefined }
@@ -217,8 +228,4 @@ function basePath(baseUrl: string): string {
 
 function lowered(headers: Readonly<Record<string, string>> | undefined): Record<string, string> {
   return Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]))
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

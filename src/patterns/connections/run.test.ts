@@ -265,6 +265,18 @@ test('puts the cursor of a search into its body', async () => {
   )
 })
 
+test('puts the cursor into a place within the body', async () => {
+  const t = setup()
+  t.reply(json(200, { rows: [1], page: { next: 'c' } }), json(200, { rows: [2], page: {} }))
+  const items: unknown[] = []
+  for await (const item of t.open.each(t.api.nested, { q: 'x', page: { size: 1 } })) items.push(item)
+  assert.deepEqual(items, [1, 2])
+  assert.deepEqual(
+    t.sent.map((r) => r.body),
+    ['{"q":"x","page":{"size":1}}', '{"q":"x","page":{"size":1,"after":"c"}}'],
+  )
+})
+
 test('no secret reaches a record, a fault, a state or a log', async () => {
   const t = setup({ retry: false })
   const echo = {

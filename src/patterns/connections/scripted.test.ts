@@ -49,6 +49,11 @@ const define = (options: Partial<ConnectionOptions> = {}) =>
       linked: { http: 'GET /linked', output: z.array(z.number()), pages: 'link' },
       remove: { http: 'DELETE /charges/:id', input: z.object({ id: z.string() }) },
       search: { http: 'POST /search', idempotent: 'natural', pages: 'cursor' },
+      nested: {
+        http: 'POST /search',
+        idempotent: 'natural',
+        pages: { style: 'cursor', param: 'page.after', next: 'page.next' },
+      },
       bad: { http: 'POST /bad', output: Charge, idempotent: 'key', timeout: '2s' },
     },
   })

@@ -162,7 +162,7 @@ function pagesProblems(path: string, pages: unknown): Problem[] {
   if (typeof pages !== 'object' || pages === null) return problems
   const o = pages as Readonly<Record<string, unknown>>
   for (const name of ['param', 'next', 'after', 'more', 'items']) {
-    if (o[name] !== undefined && (typeof o[name] !== 'string' || o[name] === '')) {
+    if (o[name] !== undefined && (typeof o[name] !== 'string' || o[name].split('.').includes(''))) {
       problems.push({ path: `${path}.${name}`, message: 'is not a name', fix: "use text such as 'paging.next'" })
     }
   }

@@ -87,6 +87,7 @@ test('pages are counted from 1, offsets by what has come, until a page is empty'
   }
   assert.deepEqual(walk('page', {}, [2, 2, 0]), [{ page: 1 }, { page: 2 }, { page: 3 }, undefined])
   assert.deepEqual(walk({ style: 'page', first: 0, param: 'p' }, {}, [1]), [{ p: 0 }, { p: 1 }])
+  assert.deepEqual(walk({ style: 'page', param: 'at.page' }, { at: { page: 3 } }, []), [{ 'at.page': 3 }])
   assert.deepEqual(walk('offset', { offset: 10 }, [3, 2, 0]), [
     { offset: 10 },
     { offset: 13 },

@@ -1,5 +1,6 @@
 import { fault } from '#kernel/fault.ts'
 import { linkTo } from './link.ts'
+import { isRecord, lookUp, type PageFields } from './place.ts'
 
 /**
  * How a list goes on. `cursor`: the answer names the next page (a token, or an address on the same origin). `page`: 1, 2, 3
@@ -11,7 +12,10 @@ export type Pages =
   | PageStyle
   | {
       readonly style: PageStyle
-      /** Parameter that asks for a page. Default `cursor`, `page` or `offset`. */
+      /**
+       * Field of the input that asks for a page, whether or not the input schema names it. Default `cursor`, `page` or `offset`.
+       * In a body dots are steps into it: `'pagination.cursor'`, `'variables.after'`; in a query they are letters.
+       */
       readonly param?: string
       /** Where the answer names the next page: `'paging.next.after'`. Default the first of the usual names at the top. */
       readonly next?: string
@@ -31,7 +35,7 @@ export type Pages =
 
 /** What the next request has that the first had not: fields in place of the input's, or a whole path on the same origin. */
 export type PageStep = {
-  readonly fields?: Readonly<Record<string, string | number>>
+  readonly fields?: PageFields
   readonly path?: string
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -96,7 +100,7 @@ export function pager(
   return {
     first(input) {
       if (style !== 'page' && style !== 'offset') return {}
-      const given = isRecord(input) ? Number(input[param]) : Number.NaN
+      const given = Number(lookUp(input, param) ?? Number.NaN)
       at = Number.isFinite(given) ? given : (options?.first ?? (style === 'page' ? 1 : 0))
       return { fields: { [param]: at } }
     },
@@ -142,20 +146,6 @@ export function pager(
 function firstList(output: unknown): unknown {
   if (Array.isArray(output)) return output
   return isRecord(output) ? Object.values(output).find((v) => Array.isArray(v)) : undefined
-}
-
-/** The value at a dotted path, of own properties only. */
-function lookUp(value: unknown, path: string): unknown {
-  let at = value
-  for (const name of path.split('.')) {
-    if (!isRecord(at) || !Object.hasOwn(at, name)) return undefined
-    at = at[name]
-  }
-  return at
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
