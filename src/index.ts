@@ -34,12 +34,14 @@ export type { BatchContext, BatchItem } from '#patterns/topics/subscription.ts'
 export type {
   CallOptions,
   Context,
+  EachOptions,
   FellBack,
   Joined,
   JoinStatement,
   PublishOptions,
   Receipt,
   Transaction,
+  WalkedPage,
 } from '#kernel/context.ts'
 export type { Duration } from '#kernel/duration.ts'
 export { Fault, isFault, reject } from '#kernel/fault.ts'

@@ -3,6 +3,7 @@ import type {
   Call,
   CallOptions,
   Each,
+  EachOptions,
   FellBack,
   ItemOf,
   Joined,
@@ -22,6 +23,7 @@ import { eitherCall, isLater, laterMessage, receipt, type Deferred, type LaterOp
 import { guardFault } from '#journal/commit.ts'
 import type { Journal } from '#journal/journal.ts'
 import type { Others } from '#patterns/connections/fallback/chain.ts'
+import type { WalkOptions } from '#patterns/connections/paging/walk.ts'
 import type { OpenConnection } from '#patterns/connections/run.ts'
 import type { AnyTopic } from '#patterns/topics/define.ts'
 import { none } from '#patterns/topics/envelope.ts'
@@ -139,13 +141,13 @@ export class Verbs {
   each<Output>(
     operation: OperationHandle<never, Output>,
     input: unknown,
-    options: CallOptions,
+    options: EachOptions<ItemOf<Output>>,
     caller: Caller,
   ): AsyncIterable<ItemOf<Output>> {
     return this.#connection(operation).each(
       operation as OperationHandle<unknown, Output>,
       input,
-      callOptions(this.#runtime, options, caller),
+      walkOptions(this.#runtime, options, caller),
     )
   }
 
@@ -302,6 +304,20 @@ export function callOptions(runtime: Pick<Runtime, 'clock'>, options: CallOption
     ...(caller.message === undefined ? {} : { message: caller.message }),
     ...(caller.attempt === undefined ? {} : { attempt: caller.attempt }),
     ...(caller.keyMayDiffer === undefined ? {} : { keyMayDiffer: caller.keyMayDiffer }),
+  }
+}
+
+export function walkOptions<Item>(
+  runtime: Pick<Runtime, 'clock'>,
+  options: EachOptions<Item>,
+  caller: Caller,
+): WalkOptions {
+  const { resume, onPage, ...rest } = options
+  return {
+    ...callOptions(runtime, rest, caller),
+    ...(resume === undefined ? {} : { resume }),
+    // Items are of the type that the output schema gives.
+    ...(onPage === undefined ? {} : { onPage: onPage as NonNullable<WalkOptions['onPage']> }),
   }
 }
 

@@ -393,7 +393,7 @@ export const codes = {
   'connection.pages': row(
     'rejected',
     502,
-    'A list did not come to an end in order (a cursor or page came twice, too many pages, or a next page on another origin). What was read so far is not the whole list.',
+    'A list did not come to an end in order (a cursor or page came twice, too many pages, a next page on another origin), or a walk cannot go on from the mark it was given. What was read so far is not the whole list.',
   ),
   'connection.later': row(
     'config',

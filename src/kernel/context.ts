@@ -25,8 +25,29 @@ export type Call = <Input, Output, Later extends true | undefined = undefined>(
 export type Each = <Input, Output>(
   operation: OperationHandle<Input, Output>,
   input: NoInfer<Input>,
-  options?: CallOptions,
+  options?: EachOptions<ItemOf<Output>>,
 ) => AsyncIterable<ItemOf<Output>>
+
+export type EachOptions<Item = unknown> = Omit<CallOptions, 'key'> & {
+  /**
+   * Told of each page when its items are used up, and waited for before the next page is asked for. Keep `resume` there, with what came of
+   * the items where that is possible. What it throws ends the walk.
+   */
+  readonly onPage?: (page: WalkedPage<Item>) => void | Promise<void>
+  /**
+   * The `resume` of the last page of a walk that broke: goes on with the page after it. Items of the page in which it broke come
+   * again. Absent or null: from the first page. Refused with `connection.pages` when it is of another operation or input.
+   */
+  readonly resume?: unknown
+}
+
+export type WalkedPage<Item = unknown> = {
+  /** Plain JSON, at most 8,192 characters, no secret in it. Undefined after the last page: the next walk begins again. */
+  readonly resume: object | undefined
+  /** 1 is the first, also where the walk went on in between. */
+  readonly page: number
+  readonly items: readonly Item[]
+}
 
 /** The item type of a paged output: the element of its first array-valued property. */
 export type ItemOf<Output> = Output extends readonly (infer Item)[]

@@ -6,6 +6,8 @@ export type Redactor = {
   /** A masked copy: same shape, bounded depth (20), entries (1,000 a level) and string length (16,384). */
   value(input: unknown): unknown
   text(input: string): string
+  /** Whether a value that was learned stands in the text. */
+  knows(input: string): boolean
   /** Registers a value that must never appear in any output. Shorter than 6 characters is ignored: it would mask words. */
   learn(secret: string): void
   /** Of a value that has ended: what was learned is kept for ever otherwise. */
@@ -59,6 +61,7 @@ export function redactor(options: { readonly fields?: readonly string[] } = {}):
   return {
     value: (input) => value(input, 0),
     text,
+    knows: (input) => secrets.values().some((s) => input.includes(s)),
     learn(secret) {
       if (secret.length >= 6) secrets.add(secret)
     },

@@ -240,6 +240,7 @@ async function run(c: Case, clock: SuiteClock, open: (world: SuiteWorld) => Prom
   const lines: string[] = []
   const known = redactor()
   const redact: Redactor = {
+    knows: (input) => known.knows(input),
     value: (input) => known.value(input),
     text: (input) => known.text(input),
     forget: (secret) => known.forget(secret),

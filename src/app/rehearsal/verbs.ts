@@ -1,5 +1,5 @@
 import type { Write } from '#adapters/stores/port.ts'
-import type { CallOptions, ItemOf, PublishOptions } from '#kernel/context.ts'
+import type { CallOptions, EachOptions, ItemOf, PublishOptions } from '#kernel/context.ts'
 import { fault } from '#kernel/fault.ts'
 import type { OperationHandle, TopicHandle } from '#kernel/handle.ts'
 import { streamOf, type HttpRequest, type HttpResponse, type HttpStreamRequest } from '#kernel/http.ts'
@@ -13,7 +13,7 @@ import { openConnection, type OpenConnection } from '#patterns/connections/run.t
 import { draft, type Origin } from '#patterns/topics/publish.ts'
 import type { OperationDeps } from '../operations/deps.ts'
 import { laterMessage, receipt, type Deferred, type LaterOptions } from '../later-call.ts'
-import { callOptions, type Caller, type RunVerbs } from '../verbs.ts'
+import { callOptions, walkOptions, type Caller, type RunVerbs } from '../verbs.ts'
 import { answerOf, isLike } from './first-calls.ts'
 
 /** What a call sends, whole answer or stream. */
@@ -101,7 +101,7 @@ export class NotingVerbs implements RunVerbs {
   async *each<Output>(
     operation: OperationHandle<never, Output>,
     input: unknown,
-    options: CallOptions,
+    options: EachOptions<ItemOf<Output>>,
     caller: Caller,
   ): AsyncGenerator<ItemOf<Output>, void> {
     const connection = this.#connection(operation)
@@ -109,7 +109,7 @@ export class NotingVerbs implements RunVerbs {
       yield* connection.each(
         operation as OperationHandle<unknown, Output>,
         input,
-        callOptions(this.#deps.runtime, options, caller),
+        walkOptions(this.#deps.runtime, options, caller),
       )
     } finally {
       connection.close()

@@ -23,13 +23,13 @@ import { coercionNotes } from './answers/notes.ts'
 import type { Coercion } from './answers/coerce.ts'
 import { DriftWatch, type DriftKeep } from './drift/watch.ts'
 import { EndingWatch, type EndingKeep } from './endings/watch.ts'
-import { operationsOf, type ConnectionDefinition } from './define.ts'
+import { operationsOf, type ConnectionDefinition, type ConnectionOptions } from './define.ts'
 import { callOrElse, type Others } from './fallback/chain.ts'
 import { fallsBack } from './fallback/fallback.ts'
 import { LastGood } from './fallback/last-good.ts'
 import { deferred } from './later/later.ts'
 import { prepare, type Ready } from './operation.ts'
-import { pager, type PageStep } from './paging/paging.ts'
+import { walkPages, type WalkOptions } from './paging/walk.ts'
 import { listed, walk } from './protocols/streams/walk.ts'
 import type { EndedCall } from './records/record.ts'
 import { Recorder } from './records/recorder.ts'
@@ -100,6 +100,7 @@ export type Counters = {
 /** What the calls of one connection share. */
 export type Shared = {
   readonly name: string
+  readonly definition: ConnectionOptions
   readonly origin: string
   readonly rules: readonly Rule[]
   readonly maxBytes: number
@@ -131,7 +132,7 @@ export interface OpenConnection {
   each<Input, Output>(
     operation: OperationHandle<Input, Output>,
     input: Input,
-    options?: CallOptions,
+    options?: WalkOptions,
   ): AsyncGenerator<ItemOf<Output>, void>
   /** The input of a call that is to be made later, as it is kept: checked now. See `deferred` in `later/`. */
   deferred(operation: OperationHandle, input: unknown): Promise<unknown>
@@ -193,6 +194,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
   const all = new Map(operationsOf(definition).map((o) => [o.name, prepare(o, options)]))
   const shared: Shared = {
     name,
+    definition: options,
     origin: new URL(options.baseUrl).origin,
     rules: options.rules ?? [],
     maxBytes: options.maxBytes ?? 8_388_608,
@@ -245,22 +247,13 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
       if (fallsBack(ready.spec, options)) return callOrElse(shared, ready, input, options) as Promise<Output>
       return new OneCall(shared, ready, input, options, undefined).run() as Promise<Output>
     },
-    async *each<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options: CallOptions = {}) {
+    async *each<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options: WalkOptions = {}) {
       const ready = readyOf(operation)
-      if (ready.protocol?.stream)
-        return yield* walk(shared, ready, input, options) as AsyncGenerator<ItemOf<Output>, void>
-      const pages = pager(ready.spec.pages, shared.origin)
-      // Each page is another request: the caller's key would make the second page a repetition of the first.
-      const { key: _key, ...rest } = options
-      const each: CallOptions = { ...rest, direct: true }
-      for (let step: PageStep | undefined = pages.first(input); step !== undefined;) {
-        const call = new OneCall(shared, ready, input, each, step)
-        await call.run()
-        const { output, body, response, path } = call.answer!
-        const items = pages.items(output)
-        yield* items as readonly ItemOf<Output>[]
-        step = pages.after({ body, headers: response.headers, items, raw: response.body, path })
-      }
+      // Checked by the output schema; without one, Output is unknown.
+      const items = ready.protocol?.stream
+        ? walk(shared, ready, input, options)
+        : walkPages(shared, ready, input, options)
+      yield* items as AsyncGenerator<ItemOf<Output>, void>
     },
     async deferred(operation, input) {
       return deferred(definition, readyOf(operation), input)

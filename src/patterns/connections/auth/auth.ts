@@ -33,6 +33,12 @@ export function credentials(auth: Exclude<Auth, OAuth>, runtime: AuthRuntime): S
   }
 }
 
+/** The parameter of the query that carries the credential. */
+export function credentialQuery(auth: Auth | undefined): string | undefined {
+  const at = auth?.kind === 'api-key' ? auth : auth?.kind === 'hmac' ? auth.signature : undefined
+  return at !== undefined && 'query' in at ? at.query : undefined
+}
+
 /** A header or a parameter of the query that carries the credential, under a name that no rule of masking knows. */
 export function credentialName(auth: Auth | undefined): string | undefined {
   const at = auth?.kind === 'api-key' ? auth : auth?.kind === 'hmac' ? auth.signature : undefined

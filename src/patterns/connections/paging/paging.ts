@@ -1,6 +1,7 @@
 import { fault } from '#kernel/fault.ts'
 import { linkTo } from './link.ts'
 import { isRecord, lookUp, type PageFields } from './place.ts'
+import type { Mark } from './resume.ts'
 
 /**
  * How a list goes on. `cursor`: the answer names the next page (a token, or an address on the same origin). `page`: 1, 2, 3
@@ -51,18 +52,25 @@ export type Page = {
   readonly path: string
 }
 
+const otherStyle = 'the mark is of another style of paging'
 const usual = ['next', 'next_cursor', 'nextCursor', 'next_page_token', 'nextPageToken', '@odata.nextLink']
 
 /**
  * Walks one list: `first` is the first request, `after(page)` the next one or undefined at the end. Pure but for what it has
  * seen. Rather than end a list early in silence it throws `connection.pages`: a cursor or a page that came before, more than
- * `most` pages, a next page on another origin.
+ * `most` pages, a next page on another origin. `credential`: the parameter of the query that carries it, taken out of addresses
+ * of theirs, so that it is the current one that is sent, and none that is kept.
  */
 export function pager(
   pages: Pages | undefined,
   origin: string,
+  credential?: string,
 ): {
   first(input: unknown): PageStep
+  /** Instead of `first`: what stands in a mark. The pages before it count. */
+  resume(mark: Pick<Mark, 'page' | 'at'>): PageStep
+  /** What a mark keeps of a step. */
+  at(step: PageStep): Mark['at']
   after(page: Page): PageStep | undefined
   items(output: unknown): readonly unknown[]
 } {
@@ -82,10 +90,10 @@ export function pager(
     if (seen.has(cursor)) fail('a cursor came twice')
     seen.add(cursor)
   }
-  const address = (uri: string, page: Page): PageStep => {
-    const url = URL.parse(uri, origin + page.path)
+  const address = (uri: string, from: string): PageStep => {
+    const url = URL.parse(uri, origin + from)
     if (!url || url.origin !== origin) return fail('the next page is on another origin')
-    const path = url.pathname + url.search
+    const path = url.pathname + searchWithout(url.search, credential)
     once(path)
     return { path }
   }
@@ -104,6 +112,21 @@ export function pager(
       at = Number.isFinite(given) ? given : (options?.first ?? (style === 'page' ? 1 : 0))
       return { fields: { [param]: at } }
     },
+    resume(mark) {
+      count = mark.page
+      if (count >= most) return fail(`there are more than ${most} pages`)
+      if (style === 'page' || style === 'offset') {
+        if (typeof mark.at !== 'number') return fail(otherStyle)
+        at = mark.at
+        return { fields: { [param]: at } }
+      }
+      const theirs = style !== undefined && options?.token !== true
+      if (theirs && typeof mark.at === 'string' && mark.at.startsWith('/')) return address(mark.at, mark.at)
+      if (style !== 'cursor') return fail(otherStyle)
+      once(String(mark.at))
+      return { fields: { [param]: mark.at } }
+    },
+    at: (step) => step.path ?? step.fields![param]!,
     after(page) {
       count++
       if (options === undefined) return undefined
@@ -124,12 +147,13 @@ export function pager(
     if (style === 'offset') return moved(page.items.length, page)
     if (style === 'link') {
       const uri = linkTo(page.headers['link'], 'next')
-      return uri === undefined ? undefined : address(uri, page)
+      return uri === undefined ? undefined : address(uri, page.path)
     }
     const cursor = cursorOf(page)
     if (cursor === undefined || cursor === null || cursor === '' || cursor === false) return undefined
     if (typeof cursor !== 'string' && typeof cursor !== 'number') return fail('the cursor is neither text nor a number')
-    if (options?.token !== true && /^(?:https?:\/\/|\/|\?)/.test(String(cursor))) return address(String(cursor), page)
+    if (options?.token !== true && /^(?:https?:\/\/|\/|\?)/.test(String(cursor)))
+      return address(String(cursor), page.path)
     once(String(cursor))
     return { fields: { [param]: cursor } }
   }
@@ -146,6 +170,14 @@ export function pager(
 function firstList(output: unknown): unknown {
   if (Array.isArray(output)) return output
   return isRecord(output) ? Object.values(output).find((v) => Array.isArray(v)) : undefined
+}
+
+/** By text: what is put together again from its parts is not always spelled as it came. */
+function searchWithout(search: string, name: string | undefined): string {
+  if (name === undefined) return search
+  const parts = search.slice(1).split('&')
+  const kept = parts.filter((part) => new URLSearchParams(part).get(name) === null)
+  return kept.length === 0 || search === '' ? '' : `?${kept.join('&')}`
 }
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
