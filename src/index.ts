@@ -33,11 +33,13 @@ export type { SignatureScheme } from '#patterns/webhooks/signatures/scheme.ts'
 export type { BatchContext, BatchItem } from '#patterns/topics/subscription.ts'
 export type {
   CallOptions,
+  Change,
   Context,
   EachOptions,
   FellBack,
   Joined,
   JoinStatement,
+  PollOptions,
   PublishOptions,
   Receipt,
   Transaction,

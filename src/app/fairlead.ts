@@ -1,6 +1,6 @@
 import type { SecretsAdapter } from '#adapters/secrets/port.ts'
 import type { Store, StoreAdapter, Write } from '#adapters/stores/port.ts'
-import type { Call, Each, Joined, JoinStatement, Publish, Transaction } from '#kernel/context.ts'
+import type { Call, Each, Joined, JoinStatement, Poll, Publish, Transaction } from '#kernel/context.ts'
 import { milliseconds, type Duration } from '#kernel/duration.ts'
 import { checkOptions, type Problem } from '#kernel/definition.ts'
 import { isFault } from '#kernel/fault.ts'
@@ -65,6 +65,7 @@ export interface App {
   publishMany<Input>(topic: TopicHandle<Input>, items: readonly Input[]): Promise<readonly Position[]>
   readonly call: Call
   readonly each: Each
+  readonly poll: Poll
   /** Your own rows and messages in one transaction, or neither. At most 5 s; make calls to others before it. */
   transact<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
   /**

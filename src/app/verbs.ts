@@ -2,12 +2,15 @@ import type { Appended, Joinable, Store, StoreTransaction, Write } from '#adapte
 import type {
   Call,
   CallOptions,
+  Change,
   Each,
   EachOptions,
   FellBack,
   ItemOf,
   Joined,
   JoinStatement,
+  Poll,
+  PollOptions,
   Publish,
   PublishOptions,
   Transaction,
@@ -57,6 +60,7 @@ export class Verbs {
   readonly #journal: Journal
   readonly #topics: ReadonlyMap<string, AnyTopic>
   readonly #connections: ReadonlyMap<string, OpenConnection>
+  readonly #stopping = new AbortController()
   #draining = false
 
   constructor(
@@ -71,9 +75,10 @@ export class Verbs {
     this.#connections = connections
   }
 
-  /** From now on new work from outside is refused; handlers that are running may still use the verbs. */
+  /** From now on new work from outside is refused, and polls end; handlers that are running may still use the verbs. */
   drain(): void {
     this.#draining = true
+    this.#stopping.abort()
   }
 
   assertOpen(): void {
@@ -149,6 +154,20 @@ export class Verbs {
       input,
       walkOptions(this.#runtime, options, caller),
     )
+  }
+
+  /** Ends when the app begins to stop. */
+  poll<Output>(
+    operation: OperationHandle<never, Output>,
+    input: unknown,
+    options: PollOptions,
+  ): AsyncIterable<Change<Output>> {
+    const { signal: stopping } = this.#stopping
+    const signal = options?.signal ? AbortSignal.any([options.signal, stopping]) : stopping
+    return this.#connection(operation).poll(operation as OperationHandle<unknown, Output>, input, {
+      ...options,
+      signal,
+    })
   }
 
   /** Your rows and your messages in one transaction, or neither. At most 5 s: an embedded store has one writer. */
@@ -233,7 +252,12 @@ export class Verbs {
 }
 
 /** The verbs as free functions, for the app itself. */
-export function appVerbs(verbs: Verbs): { readonly publish: Publish; readonly call: Call; readonly each: Each } {
+export function appVerbs(verbs: Verbs): {
+  readonly publish: Publish
+  readonly call: Call
+  readonly each: Each
+  readonly poll: Poll
+} {
   return {
     publish: async (topic, data, options = {}) => {
       verbs.assertOpen()
@@ -246,6 +270,10 @@ export function appVerbs(verbs: Verbs): { readonly publish: Publish; readonly ca
       return receipt(made, await verbs.publish(made.topic, made.data, made.options, plain))
     }),
     each: (operation, input, options = {}) => verbs.each(operation, input, options, {}),
+    poll: (operation, input, options) => {
+      verbs.assertOpen()
+      return verbs.poll(operation, input, options)
+    },
   }
 }
 

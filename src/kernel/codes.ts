@@ -395,6 +395,11 @@ export const codes = {
     502,
     'A list did not come to an end in order (a cursor or page came twice, too many pages, a next page on another origin), or a walk cannot go on from the mark it was given. What was read so far is not the whole list.',
   ),
+  'connection.poll': row(
+    'invalid',
+    400,
+    'It cannot be polled so: the operation may change something, the intervals are not in order (1s ≤ least ≤ every ≤ most ≤ 30d), or `since` is of another operation or input.',
+  ),
   'connection.later': row(
     'config',
     500,

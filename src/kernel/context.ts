@@ -31,9 +31,9 @@ export type Each = <Input, Output>(
 export type EachOptions<Item = unknown> = Omit<CallOptions, 'key'> & {
   /**
    * Told of each page when its items are used up, and waited for before the next page is asked for. Keep `resume` there, with what came of
-   * the items where that is possible. What it throws ends the walk.
+   * the items where that is possible. `false` ends the walk here; what it throws ends it as a fault.
    */
-  readonly onPage?: (page: WalkedPage<Item>) => void | Promise<void>
+  readonly onPage?: (page: WalkedPage<Item>) => void | false | Promise<void | false>
   /**
    * The `resume` of the last page of a walk that broke: goes on with the page after it. Items of the page in which it broke come
    * again. Absent or null: from the first page. Refused with `connection.pages` when it is of another operation or input.
@@ -47,6 +47,41 @@ export type WalkedPage<Item = unknown> = {
   /** 1 is the first, also where the walk went on in between. */
   readonly page: number
   readonly items: readonly Item[]
+}
+
+/**
+ * Asks an operation that only reads again and again, and yields the answers that differ from the one before; the first one too, unless
+ * `since` says that it is known. Where they send ETag or Last-Modified, only what has changed is asked for, and a 304 carries
+ * nothing. Otherwise answers are compared as the output schema gives them: a field that it does not name is no change.
+ *
+ * Each poll is one call with the connection's policies. A fault that may pass (down, throttled, credential refused) is logged once and
+ * waited out; one that would only come again (a refusal, a wrong input) is thrown. Ends quietly at the signal and when the app
+ * stops. The next poll is not begun while a change is being handled. Each process that polls polls for itself.
+ */
+export type Poll = <Input, Output>(
+  operation: OperationHandle<Input, Output>,
+  input: NoInfer<Input>,
+  options: PollOptions,
+) => AsyncIterable<Change<Output>>
+
+export type PollOptions = {
+  /** From one poll to the next, to begin with: at least 1 s. Quiet polls lengthen it by a half each, a change halves it, a fault doubles it. */
+  readonly every: Duration
+  /** Never more often than this, however much changes. Default `every`. */
+  readonly least?: Duration
+  /** Never more seldom, unless they ask for it (`Retry-After`, `X-Poll-Interval`, at most 1 h). Default 10 × `every`; 30 d at most. */
+  readonly most?: Duration
+  /** The `since` of the last change that was handled. Refused with `connection.poll` when it is of another operation or input. */
+  readonly since?: unknown
+  /** Time for each poll, retries included. Default: the operation's. */
+  readonly timeout?: Duration
+  readonly signal?: AbortSignal
+}
+
+export type Change<Output = unknown> = {
+  readonly answer: Output
+  /** Plain JSON, at most 2 KB, no secret in it: kept when the change is handled, a next start yields only what has changed since. */
+  readonly since: object
 }
 
 /** The item type of a paged output: the element of its first array-valued property. */

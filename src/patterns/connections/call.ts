@@ -34,6 +34,8 @@ export type CallOptions = {
   readonly attempt?: number
   /** That handling may have made it under another key: what it did cannot be looked up, so `verify` is asked above attempt 1. */
   readonly keyMayDiffer?: boolean
+  /** Header fields that ask only for what has changed: 304 is then an answer, without output. */
+  readonly conditions?: Readonly<Record<string, string>>
   /** Only the operation itself answers: no fallback of it is used. */
   readonly direct?: true
   /** Asks them, whatever the cache holds. */
@@ -102,8 +104,12 @@ export class OneCall {
     shared.counters.calls++
     try {
       const rendered = this.#rendered()
-      const ready = rendered instanceof Promise ? await rendered : rendered
-      if (shared.cache !== undefined) {
+      let ready = rendered instanceof Promise ? await rendered : rendered
+      const { conditions } = this.#options
+      if (conditions !== undefined) {
+        // Whoever asks so has the last answer: the cache is not in between.
+        ready = { ...ready, headers: { ...ready.headers, ...conditions }, conditional: true }
+      } else if (shared.cache !== undefined) {
         this.#path = ready.path
         const kept = await this.#kept(ready)
         if (kept) return await this.#given(kept, ready)
@@ -286,7 +292,11 @@ export class OneCall {
   }
 
   /** Reads an answer, and keeps it. A promise only where the output schema makes one. */
-  #taken(response: Exchanged, { path }: Rendered): unknown {
+  #taken(response: Exchanged, { path, conditional }: Rendered): unknown {
+    if (response.status === 304 && conditional) {
+      this.answer = { output: undefined, body: undefined, response, path, kept: false }
+      return undefined
+    }
     const streams = this.#ready.protocol?.stream !== undefined
     const body = streams ? undefined : bodyOf(response, this.#ready)
     const output = streams ? undefined : outputOf(this.#shared, this.#ready, body, response.body)

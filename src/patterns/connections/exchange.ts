@@ -115,7 +115,7 @@ export function unanswered(shared: Shared, trail: Trail, request: Request, from:
 }
 
 function judged(shared: Shared, response: Exchanged, request: Request, trail: Trail): Fault | undefined {
-  if (response.status === 304 && request.validating === true) return undefined
+  if (response.status === 304 && (request.validating === true || request.rendered.conditional)) return undefined
   const { reading } = response
   const meant = reading?.meant
   if (response.status >= 200 && response.status < 300 && shared.rules.length === 0 && !meant) return undefined

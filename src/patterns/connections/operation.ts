@@ -19,6 +19,8 @@ export type Rendered = {
   readonly body: string | Uint8Array | undefined
   /** In addition to the operation's, for this request only. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Asks only for what has changed. */
+  readonly conditional?: true
 }
 
 /** An operation made ready: everything that does not depend on the input is worked out once. */

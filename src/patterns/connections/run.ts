@@ -1,4 +1,4 @@
-import type { ItemOf } from '#kernel/context.ts'
+import type { Change, ItemOf, PollOptions } from '#kernel/context.ts'
 import { fault } from '#kernel/fault.ts'
 import type { OperationHandle } from '#kernel/handle.ts'
 import type { Runtime } from '#kernel/runtime.ts'
@@ -29,6 +29,8 @@ import { fallsBack } from './fallback/fallback.ts'
 import { LastGood } from './fallback/last-good.ts'
 import { deferred } from './later/later.ts'
 import { prepare, type Ready } from './operation.ts'
+import { poll } from './paging/poll.ts'
+import { Polls, type PollState } from './paging/polls.ts'
 import { walkPages, type WalkOptions } from './paging/walk.ts'
 import { listed, walk } from './protocols/streams/walk.ts'
 import type { EndedCall } from './records/record.ts'
@@ -79,6 +81,8 @@ export type ConnectionState = {
   readonly counters: Readonly<Counters>
   /** Of a connection that keeps answers. */
   readonly cache?: CacheState
+  /** Of each operation that was ever polled. */
+  readonly polls?: readonly PollState[]
   readonly lastFault?: { readonly code: string; readonly time: string }
 }
 
@@ -114,6 +118,7 @@ export type Shared = {
   readonly cache: HttpCache | undefined
   readonly drift: DriftWatch | undefined
   readonly endings: EndingWatch | undefined
+  readonly polls: Polls
   /** Takes note of an answer in which values had to be spelled the other way. */
   readonly coerced: (ready: Ready, coercions: readonly Coercion[]) => void
   credential: ConnectionState['credential']
@@ -134,6 +139,12 @@ export interface OpenConnection {
     input: Input,
     options?: WalkOptions,
   ): AsyncGenerator<ItemOf<Output>, void>
+  /** The answers that differ from the one before, until the signal is aborted. See `poll` in `paging/`. */
+  poll<Input, Output>(
+    operation: OperationHandle<Input, Output>,
+    input: Input,
+    options: PollOptions,
+  ): AsyncGenerator<Change<Output>, void>
   /** The input of a call that is to be made later, as it is kept: checked now. See `deferred` in `later/`. */
   deferred(operation: OperationHandle, input: unknown): Promise<unknown>
   /**
@@ -221,6 +232,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
         ? new DriftWatch(name, options.drift ?? {}, deps.runtime, deps.drift)
         : undefined,
     endings: deps.endings && new EndingWatch(name, options.apiVersion, deps.runtime, deps.endings),
+    polls: new Polls(name, deps.runtime),
     coerced: coercionNotes(log, () => shared.counters.coerced++),
     credential: 'unused',
     lastFault: undefined,
@@ -255,6 +267,10 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
         : walkPages(shared, ready, input, options)
       yield* items as AsyncGenerator<ItemOf<Output>, void>
     },
+    async *poll<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options: PollOptions) {
+      // As above.
+      yield* poll(shared, readyOf(operation), input, options) as AsyncGenerator<Change<Output>, void>
+    },
     async deferred(operation, input) {
       return deferred(definition, readyOf(operation), input)
     },
@@ -267,6 +283,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
       const now = clock.mono()
       const wall = (mono: number): string => new Date(clock.now() + mono - now).toISOString()
       const { state = 'closed', openUntil = 0 } = pipeline.breaker ?? {}
+      const polls = shared.polls.state()
       return {
         name,
         ...(options.apiVersion === undefined ? {} : { apiVersion: options.apiVersion.value }),
@@ -279,6 +296,7 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
         waiting: (pipeline.bulkhead?.waiting ?? 0) + (pipeline.limiter?.waiting ?? 0),
         counters: { ...shared.counters },
         ...(shared.cache ? { cache: shared.cache.state() } : {}),
+        ...(polls ? { polls } : {}),
         ...(shared.lastFault
           ? { lastFault: { code: shared.lastFault.code, time: new Date(shared.lastFault.at).toISOString() } }
           : {}),

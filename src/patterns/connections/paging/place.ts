@@ -48,3 +48,11 @@ export function lookUp(value: unknown, path: string): unknown {
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/** For JSON.stringify: the same text whatever the order of properties. */
+export function ordered(_: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return { bigint: `${value}` }
+  if (value instanceof Map || value instanceof Set) return [...(value as Iterable<unknown>)]
+  if (!isRecord(value)) return value
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+}

@@ -6,10 +6,11 @@ import type { WalkedPage } from '#kernel/context.ts'
 import { isFault } from '#kernel/fault.ts'
 import { secret } from '#kernel/secret.ts'
 import { harness } from '#testing/harness.ts'
-import { hang, reply } from '#testing/replies.ts'
+import { hang, reply } from '#testing/reply.ts'
 import { apiKey } from '../auth/api-key.ts'
 import { bearer } from '../auth/bearer.ts'
 import { connection } from '../define.ts'
+import { subscription, topic } from 'fairlead'
 import { longestMark, markOf, readMark, walked } from './resume.ts'
 
 const rows = z.object({ rows: z.array(z.number()) })
@@ -141,6 +142,34 @@ test('a fault, a time limit or an abort in the middle loses nothing', async () =
     await walk(kept)
     assert.deepEqual(seen, all)
   }
+})
+
+test('in handlers a walk goes on page by page, a message each, over faults and redeliveries', async () => {
+  const found = topic('found', { schema: z.object({ row: z.number() }) })
+  const walks = topic('walks', { schema: z.object({ q: z.string(), resume: z.unknown() }), partitions: 1 })
+  const walker = subscription('walker', {
+    to: walks,
+    handle: async ({ q, resume }, ctx) => {
+      const onPage = async (page: WalkedPage<number>): Promise<false> => {
+        if (page.resume) await ctx.publish(walks, { q, resume: page.resume })
+        return false
+      }
+      for await (const row of ctx.each(shop.cursor, { q }, { resume, onPage }))
+        await ctx.publish(found, { row }, { id: `${q}/${row}` })
+    },
+  })
+  await using t = await harness({ use: [shop, found, walks, walker] })
+  const answers = (input: Record<string, unknown>): unknown => answer('cursor', input)
+  t.answer(shop.cursor, answers, answers, reply(503), answers)
+  await t.publish(walks, { q: 'x', resume: null })
+  await t.advance('5m')
+  const rows = (await t.messages(found)).map((m) => (m as { row: number }).row)
+  assert.deepEqual(new Set(rows), new Set(all))
+  assert.equal(rows.length, all.length)
+  assert.deepEqual(
+    [(await t.messages(walks)).length, t.called(shop.cursor).length, (await t.parked()).length],
+    [4, 5, 0],
+  )
 })
 
 test('a mark of another operation, input, style or shape is refused before anything is sent', async () => {

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { fault } from '#kernel/fault.ts'
-import { isRecord } from './place.ts'
+import { isRecord, ordered } from './place.ts'
 
 /** Longest mark, as characters of JSON. */
 export const longestMark = 8_192
@@ -34,13 +34,6 @@ export function walked(of: string, line: string, origin: string, input: unknown)
     throw fault('schema.invalid', { message: 'the input cannot be written as JSON', cause, detail: { issues: [] } })
   }
   return { of, for: hash('sha256', text, 'base64url') }
-}
-
-/** The order of properties says nothing about the list. */
-function ordered(_: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return { bigint: `${value}` }
-  if (!isRecord(value)) return value
-  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** Throws `connection.pages` when it would be too long, or hold a secret (`knows`): better no walk than a secret in a table. */

@@ -44,6 +44,6 @@ export async function* walkPages(
     page++
     if (!onPage) continue
     const mark = step && markOf(of!, page, pages.at(step), (text) => redact.knows(text))
-    await onPage({ resume: mark, page, items })
+    if ((await onPage({ resume: mark, page, items })) === false) return
   }
 }
