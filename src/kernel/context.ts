@@ -33,7 +33,7 @@ export type EachOptions<Item = unknown> = Omit<CallOptions, 'key'> & {
    * Told of each page when its items are used up, and waited for before the next page is asked for. Keep `resume` there, with what came of
    * the items where that is possible. `false` ends the walk here; what it throws ends it as a fault.
    */
-  readonly onPage?: (page: WalkedPage<Item>) => void | false | Promise<void | false>
+  readonly onPage?: (page: WalkedPage<Item>) => void | boolean | Promise<void | boolean>
   /**
    * The `resume` of the last page of a walk that broke: goes on with the page after it. Items of the page in which it broke come
    * again. Absent or null: from the first page. Refused with `connection.pages` when it is of another operation or input.
