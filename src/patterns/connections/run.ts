@@ -261,6 +261,12 @@ export function openConnection(definition: ConnectionDefinition, deps: Connectio
     },
     async *each<Input, Output>(operation: OperationHandle<Input, Output>, input: Input, options: WalkOptions = {}) {
       const ready = readyOf(operation)
+      if (ready.protocol?.stream && (options.onPage ?? options.resume ?? undefined) !== undefined) {
+        throw fault('connection.pages', {
+          message: 'a stream has no pages',
+          detail: { reason: 'a stream has no pages' },
+        })
+      }
       // Checked by the output schema; without one, Output is unknown.
       const items = ready.protocol?.stream
         ? walk(shared, ready, input, options)

@@ -297,6 +297,35 @@ test('polls a search, a head by its validators, and a file by its bytes', async 
   assert.deepEqual(await Promise.all(counts), [2, 2, 2])
 })
 
+test('asks them also where answers are kept, and refuses a stream', async () => {
+  const kept = connection('kept', {
+    baseUrl: 'https://kept.test',
+    cache: true,
+    operations: {
+      price: { http: 'GET /price', output: z.object({ price: z.number() }) },
+      feed: { http: 'GET /feed', stream: 'sse' },
+    },
+  })
+  await using t = await harness({ use: [kept] })
+  const fresh = { 'cache-control': 'max-age=3600', etag: '"1"' }
+  t.answer(kept.price, reply(200, { price: 1 }, fresh), reply(304, ''), reply(200, { price: 2 }, fresh))
+  assert.deepEqual(await t.call(kept.price, undefined), { price: 1 })
+  const stop = new AbortController()
+  const prices: number[] = []
+  const ended = (async () => {
+    const options = { every: '1m', most: '1m', signal: stop.signal } as const
+    for await (const { answer } of t.app.poll(kept.price, undefined, options)) prices.push(answer.price)
+  })()
+  await t.advance('4m')
+  stop.abort()
+  await ended
+  assert.deepEqual(prices, [1, 2])
+  const feed = t.app.poll(kept.feed, undefined, { every: '1m' })[Symbol.asyncIterator]()
+  await assert.rejects(feed.next(), (e) => isFault(e, 'connection.poll'))
+  const pages = t.app.each(kept.feed, undefined, { onPage: () => undefined })[Symbol.asyncIterator]()
+  await assert.rejects(pages.next(), (e) => isFault(e, 'connection.pages'))
+})
+
 test('over a real socket: validators go out, a 304 comes back, a change is seen, and the abort ends what waits', async () => {
   const asked: (string | undefined)[] = []
   let price = 1

@@ -31,6 +31,7 @@ export async function* poll(
   let at = pace(boundsOf(options))
   if (!isSafe(ready.method) && ready.spec.idempotent !== 'natural')
     throw refuse(`${ready.connection}.${ready.name} may change something with every poll`)
+  if (ready.protocol?.stream) throw refuse(`${ready.connection}.${ready.name} is a stream: it tells by itself`)
   const of = walked(`${ready.connection}.${ready.name}`, ready.spec.http, shared.origin, input)
   let known: Since | undefined
   if (options.since !== undefined && options.since !== null) known = readSince(of, options.since)
