@@ -1,7 +1,8 @@
 /**
  * Shopify, the GraphQL Admin API: orders, products, customers, stock, fulfilments, refunds, metafields, webhook subscriptions.
  *
- * Contract-tested: the requests say what those of Shopify's own SDK say (npm `@shopify/shopify-api`).
+ * Contract-tested: documents and variables arrive as Shopify's own SDK sends them (npm `@shopify/shopify-api`). Their fields were not
+ * checked against a schema, which is not published as a file: try each that you use once on a development shop.
  * Sources: shopify.dev/docs/api/admin-graphql, /docs/api/usage/limits, /docs/api/usage/idempotent-requests, /docs/api/usage/versioning.
  */
 import * as z from 'zod'
@@ -180,8 +181,9 @@ export function shopify(options: ShopifyOptions) {
           })
           .transform((d) => d.fulfillmentCreate.fulfillment),
       },
+      /** Carries your key, but is not repeated by itself: what their `@idempotent` does could not be tried here, and it is money. */
       createRefund: {
-        ...set,
+        http,
         graphql: `mutation Refund($input: RefundInput!, $key: String!) {
   refundCreate(input: $input) @idempotent(key: $key) {
     refund { id totalRefundedSet { shopMoney { amount currencyCode } } } ${problems}
@@ -298,9 +300,9 @@ export function shopify(options: ShopifyOptions) {
           .object({ inventorySetQuantities: z.looseObject({ inventoryAdjustmentGroup: loose.nullable() }) })
           .transform((d) => d.inventorySetQuantities.inventoryAdjustmentGroup),
       },
-      /** Stock becomes more or less by this. */
+      /** Stock becomes more or less by this. As with a refund, not repeated by itself: `setInventory` may be. */
       adjustInventory: {
-        ...set,
+        http,
         graphql: `mutation AdjustInventory($input: InventoryAdjustQuantitiesInput!, $key: String!) {
   inventoryAdjustQuantities(input: $input) @idempotent(key: $key) { inventoryAdjustmentGroup { id } ${coded} }
 }`,
