@@ -54,10 +54,8 @@ export async function resolveByVerify(deps: OperationDeps, name: string): Promis
   if (!open || input === undefined || specOf(deps, name)?.verify === undefined) {
     throw fault('intent.state', { message: 'it has no verify that can be asked', detail: { intent: name } })
   }
-  const answered = await open.verify(operation, JSON.parse(input))
-  const outcome = answered ? 'happened' : 'nothing'
-  const answer = answered ? { answer: JSON.stringify(answered.answer) ?? '' } : {}
-  await decide(deps, found, { outcome, ...answer }, { by_verify: true })
+  const outcome = (await open.verify(operation, JSON.parse(input))) ? 'happened' : 'nothing'
+  await decide(deps, found, { outcome }, { by_verify: true })
   return outcome
 }
 

@@ -70,6 +70,8 @@ export class OneCall {
   readonly #deadline: number
   readonly #intended: Intended | undefined
   answer: Answered | undefined
+  /** The answer is one that `verify` has found. */
+  #found = false
   #uncertain: Fault | 'before' | undefined
   #visit: Visit | undefined
   /** Of a connection with a cache: what this call itself asks for, whatever is read to verify it. */
@@ -134,7 +136,8 @@ export class OneCall {
         if (shared.auth) shared.credential = 'accepted'
       }
       shared.counters.succeeded++
-      this.#intended?.happened(this.answer?.body)
+      if (this.#found) this.#intended?.verified()
+      else this.#intended?.happened(this.answer?.body)
       if (shared.cache !== undefined) this.#changed()
       if (this.answer?.response.stream === undefined) this.note('ok')
       return output
@@ -236,11 +239,10 @@ export class OneCall {
     return this.#trail.sent !== undefined && !refusing.has(failure.kind)
   }
 
-  /** Asks `verify`, apart from any call: the answer if it finds that this call has happened. */
-  async verify(): Promise<{ readonly answer: unknown } | undefined> {
+  /** Asks `verify`, apart from any call: whether it finds that this call has happened. */
+  async verify(): Promise<boolean> {
     const options = { deadline: this.#deadline, classify: this.#ready.judge }
-    const found = await this.#shared.pipeline.run((attempt) => this.#verified(attempt), options)
-    return found ? { answer: this.answer!.body } : undefined
+    return this.#shared.pipeline.run((attempt) => this.#verified(attempt), options)
   }
 
   #rendered(): Rendered | Promise<Rendered> {
@@ -324,12 +326,13 @@ export class OneCall {
       throw error
     }
     const body = bodyOf(response, ready)
-    const found = verify.found(await outputOf(this.#shared, ready, body, response.body), this.#input)
-    if (found === undefined || found === null) return false
-    const output = await outputOf(this.#shared, this.#ready, found)
+    const output = verify.found(await outputOf(this.#shared, ready, body, response.body), this.#input)
+    if (output === undefined || output === null) return false
     this.#shared.counters.verified++
     this.#uncertain = undefined
-    this.answer = { output, body: found, response, path: rendered.path, kept: false }
+    // As the caller gets it: the output schema has made it, or never will.
+    this.answer = { output, body: undefined, response, path: rendered.path, kept: false }
+    this.#found = true
     return true
   }
 

@@ -148,10 +148,10 @@ export interface OpenConnection {
   /** The input of a call that is to be made later, as it is kept: checked now. See `deferred` in `later/`. */
   deferred(operation: OperationHandle, input: unknown): Promise<unknown>
   /**
-   * Asks the `verify` of the operation whether a call with this input has happened: its answer's body, undefined when it has not.
+   * Asks the `verify` of the operation whether a call with this input has happened.
    * Rejects when it could not be asked, or has no `verify`.
    */
-  verify(operation: string, input: unknown): Promise<{ readonly answer: unknown } | undefined>
+  verify(operation: string, input: unknown): Promise<boolean>
   state(): ConnectionState
   /** How a person allows it: of a connection with `authorizationCode`. */
   readonly authorization: Authorization | undefined

@@ -107,6 +107,11 @@ export class Intended {
     this.#settle('happened', answer === undefined ? {} : { answer })
   }
 
+  /** It has happened, as `verify` says: whoever makes it again asks that once more, since what it finds is not what they answered. */
+  verified(): void {
+    this.#settle('happened', {})
+  }
+
   /** It ended with a fault; `maybe`: and may have happened all the same. */
   failed(code: string, maybe: boolean): void {
     this.#settle(maybe ? 'unknown' : 'nothing', { code })
